@@ -1,0 +1,1 @@
+"""Asking: HTTP and server-sent events."""

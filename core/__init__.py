@@ -1,0 +1,1 @@
+"""The words and the wires: event, identifier, log, database, settings."""

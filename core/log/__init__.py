@@ -1,0 +1,1 @@
+"""The log: a port with two adapters, PostgreSQL and Apache Kafka."""

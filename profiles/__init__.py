@@ -1,0 +1,1 @@
+"""What we know of them: people and touchpoints become profiles and answers."""

@@ -1,0 +1,1 @@
+"""Who it was: events become evidence, and evidence becomes people."""
