@@ -1,0 +1,229 @@
+"""HTTP as all our routes speak it: problems by RFC 9457, a trace id, and headers that keep answers private.
+
+A route raises what is the case (`core.errors`); here is the only place that knows which status that is. No problem repeats
+a value that the sender gave, and an error that nobody foresaw says no more than its trace id, by which the log line is found.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from core.errors import (
+    Contended,
+    Forbidden,
+    InvalidEvent,
+    NotFound,
+    Overloaded,
+    Refused,
+    SiyuError,
+    Unauthorized,
+    Unavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+FAULTS_MAX = 100
+
+_log = structlog.get_logger()
+
+
+class Fault(BaseModel):
+    """One thing that is wrong with a request: where (a JSON pointer), a stable code, and a sentence."""
+
+    pointer: str
+    code: str
+    detail: str
+
+
+class Problem(BaseModel):
+    """The body of every answer that is an error."""
+
+    type: str = Field(examples=["urn:siyu:problem:not_found"])
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable, for machines.")
+    errors: list[Fault]
+    trace_id: str = Field(description="Also in the header X-Trace-Id, and in our log.")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a problem says, before it has a trace id."""
+
+    status: int
+    code: str
+    detail: str
+    errors: Sequence[Fault] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of *app* a problem, give every request a trace id, and describe both in its OpenAPI document."""
+    app.add_exception_handler(SiyuError, _on_ours)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_middleware(Border)
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign] # the way that FastAPI documents
+
+
+def problem(scope: Scope, answer: Answer) -> JSONResponse:
+    """Return *answer* as the problem response to the request of *scope*."""
+    trace_id = scope.get("state", {}).get("trace_id", "")
+    body = Problem(
+        type=f"urn:siyu:problem:{answer.code}",
+        title=HTTPStatus(answer.status).phrase,
+        status=answer.status,
+        detail=answer.detail,
+        code=answer.code,
+        errors=list(answer.errors[:FAULTS_MAX]),
+        trace_id=trace_id,
+    )
+    return JSONResponse(body.model_dump(), answer.status, dict(answer.headers), MEDIA_TYPE)
+
+
+class Border:
+    """Where requests come in and answers go out: trace id, headers, and the last word on errors that nobody foresaw."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        trace_id = _trace_id(scope["headers"])
+        scope.setdefault("state", {})["trace_id"] = trace_id
+        begun = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                _add_headers(MutableHeaders(scope=message), trace_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(trace_id=trace_id):
+            try:
+                await self._app(scope, receive, send_on)
+            except Exception:  # nothing further out could answer, and the sender must learn of it without any detail
+                _log.exception("http.unforeseen", method=scope["method"])
+                if begun:
+                    raise
+                await problem(scope, _UNFORESEEN)(scope, receive, send_on)
+
+
+_UNFORESEEN = Answer(500, "internal_error", "something went wrong here; the trace id leads to it")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+
+def _trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the trace that the sender is in (W3C `traceparent`), or begin one."""
+    given = next((_TRACEPARENT.fullmatch(value) for name, value in headers if name == b"traceparent"), None)
+    return given[1].decode() if given else secrets.token_hex(16)
+
+
+def _add_headers(headers: MutableHeaders, trace_id: str) -> None:
+    headers["X-Trace-Id"] = trace_id
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Cache-Control", "no-store")
+
+
+async def _on_ours(request: Request, error: Exception) -> JSONResponse:
+    return problem(request.scope, _answer(error))
+
+
+def _answer(error: Exception) -> Answer:
+    match error:
+        case InvalidEvent():
+            return Answer(400, error.code, error.detail, [Fault(pointer=error.pointer, code=error.code, detail=error.detail)])
+        case Unauthorized():
+            return Answer(401, "unauthorized", str(error), headers={"WWW-Authenticate": 'Bearer realm="siyu"'})
+        case Forbidden():
+            return Answer(403, "forbidden", str(error))
+        case NotFound():
+            return Answer(404, "not_found", str(error))
+        case Refused():
+            return Answer(409, "refused", str(error))
+        case Overloaded():
+            return Answer(503, "overloaded", str(error), headers={"Retry-After": str(error.retry_after_seconds)})
+        case Unavailable() | Contended():
+            return Answer(503, "unavailable", str(error), headers={"Retry-After": "1"})
+        case _:
+            raise error
+
+
+async def _on_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    faults = [_fault(fault) for fault in error.errors()[:FAULTS_MAX]]
+    return problem(request.scope, Answer(422, "invalid_request", "the request is not of the form asked for", faults))
+
+
+def _fault(fault: Mapping[str, Any]) -> Fault:
+    place, *steps = fault["loc"]
+    if place != "body":
+        steps = [place, *steps]
+    if fault["type"] == "json_invalid":
+        steps = []
+    pointer = "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return Fault(pointer=pointer, code=fault["type"], detail=_sentence(fault))
+
+
+def _sentence(fault: Mapping[str, Any]) -> str:
+    """What pydantic says, without the part of a parser's message that quotes what it read."""
+    said = str(fault["msg"])
+    return said.partition(",")[0] if fault["type"].endswith("_parsing") else said
+
+
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    code = re.sub(r"\W+", "_", status.phrase.lower())
+    return problem(request.scope, Answer(status, code, status.description or status.phrase, headers=error.headers or {}))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of *app*, in which the answer to whatever else happens is a problem."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            description=app.description,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas |= described.pop("$defs")
+        schemas["Problem"] = described
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        for path in document.get("paths", {}).values():
+            for operation in path.values():
+                operation["responses"].pop("422", None)
+                operation["responses"]["default"] = _PROBLEM
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+_PROBLEM = {
+    "description": "Any error",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}

@@ -1,0 +1,351 @@
+"""Articles: who read them, by whose link, and who passed them on."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Column,
+    Connection,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from core.database import metadata, run
+from core.errors import NotFound
+from core.event import Event
+from core.identifier import PersonId
+from profiles import sharetree
+from profiles.sharetree import Touch, Tree
+from profiles.touchpoint import Touchpoint
+
+article_table = Table(
+    "article",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text),
+    Column("url", Text),
+    Column("topics", ARRAY(Text), nullable=False),
+    Column("stated_at", DateTime(timezone=True), nullable=False, comment="when title, url and topics were stated last"),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+    Column("nameless_reads", BigInteger, nullable=False, comment="reads without a usable identifier, robots not counted"),
+    Column("bot_reads", BigInteger, nullable=False),
+)
+
+# What one identifier did with one article by way of one link: a summary, additive like all of them.
+article_touch_table = Table(
+    "article_touch",
+    metadata,
+    Column("article_id", Text, primary_key=True),
+    Column("anchor", Uuid, primary_key=True),
+    Column("token", Text, primary_key=True, comment="the link by which it came; empty: none"),
+    Column("entered_at", DateTime(timezone=True), nullable=False),
+    Column("reads", Integer, nullable=False),
+    Column("first_read_at", DateTime(timezone=True)),
+    Column("last_read_at", DateTime(timezone=True)),
+    Column("dwell_ms", BigInteger, nullable=False),
+    Column("scroll", Float, nullable=False),
+    Column("scene", Text),
+)
+
+share_table = Table(
+    "share",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("article_id", Text, nullable=False),
+    Column("anchor", Uuid, nullable=False),
+    Column("shared_at", DateTime(timezone=True), nullable=False),
+    Index("share_article_id_idx", "article_id"),
+)
+
+DWELL_MS_MAX = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """What is known of an article, and how often nobody in particular read it."""
+
+    id: str
+    title: str | None
+    url: str | None
+    topics: Sequence[str]
+    first_at: datetime
+    nameless_reads: int
+    bot_reads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A person who read an article: all his reads together, over all his identifiers."""
+
+    person: PersonId
+    is_anonymous: bool
+    first_read_at: datetime
+    last_read_at: datetime
+    reads: int
+    dwell_ms: int
+    scroll: float
+    scene: str | None
+    generation: int
+    came_from: PersonId | None
+
+
+def record(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
+    """Add what *touchpoints* say of articles: the articles, who touched them by which link, and whose links there are."""
+    told = [(t, t.event) for t in touchpoints if t.event.article]
+    _record_articles(connection, told)
+    named = [(touchpoint, event) for touchpoint, event in told if touchpoint.anchor is not None]
+    _record_touches(connection, [pair for pair in named if pair[1].type in ("article.read", "article.shared")])
+    _record_shares(connection, [pair for pair in named if pair[1].type == "article.shared"])
+
+
+def _record_articles(connection: Connection, told: Iterable[tuple[Touchpoint, Event]]) -> None:
+    rows: dict[str, dict[str, Any]] = {}
+    for touchpoint, event in told:
+        assert event.article is not None
+        row = rows.setdefault(
+            event.article.id,
+            {"id": event.article.id, "stated_at": None, "first_at": event.occurred_at, "nameless": 0, "bots": 0},
+        )
+        row["first_at"] = min(row["first_at"], event.occurred_at)
+        is_stated = event.article.title or event.article.url or event.article.topics
+        if row["stated_at"] is None or (is_stated and event.occurred_at >= row["stated_at"]):
+            topics = list(event.article.topics)
+            row |= {"title": event.article.title, "url": event.article.url, "topics": topics}
+            row["stated_at"] = event.occurred_at
+        if event.type == "article.read":
+            row["bots"] += _is_bot(event)
+            row["nameless"] += touchpoint.anchor is None and not _is_bot(event)
+    run(
+        connection,
+        """
+        INSERT INTO article AS known (id, title, url, topics, stated_at, first_at, nameless_reads, bot_reads)
+        SELECT id, title, url, topics, stated_at, first_at, nameless, bots
+          FROM json_to_recordset(:rows) AS r(id text, title text, url text, topics text[], stated_at timestamptz,
+               first_at timestamptz, nameless bigint, bots bigint)
+         ORDER BY id
+        ON CONFLICT (id) DO UPDATE SET
+          title = CASE WHEN excluded.stated_at >= known.stated_at THEN coalesce(excluded.title, known.title)
+                       ELSE coalesce(known.title, excluded.title) END,
+          url = CASE WHEN excluded.stated_at >= known.stated_at THEN coalesce(excluded.url, known.url)
+                     ELSE coalesce(known.url, excluded.url) END,
+          topics = CASE WHEN excluded.stated_at >= known.stated_at AND excluded.topics <> '{}' OR known.topics = '{}'
+                        THEN excluded.topics ELSE known.topics END,
+          stated_at = greatest(known.stated_at, excluded.stated_at),
+          first_at = least(known.first_at, excluded.first_at),
+          nameless_reads = known.nameless_reads + excluded.nameless_reads,
+          bot_reads = known.bot_reads + excluded.bot_reads
+        """,
+        list(rows.values()),
+    )
+
+
+def _is_bot(event: Event) -> bool:
+    return event.properties.get("bot") is True or event.context.get("bot") is True
+
+
+def _record_touches(connection: Connection, told: Iterable[tuple[Touchpoint, Event]]) -> None:
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for touchpoint, event in told:
+        assert event.article is not None
+        assert touchpoint.anchor is not None
+        key = (event.article.id, str(touchpoint.anchor), _came_by(event))
+        more = _touch(event)
+        rows[key] = _both(rows[key], more) if key in rows else more
+    run(
+        connection,
+        """
+        INSERT INTO article_touch AS known (article_id, anchor, token, entered_at, reads, first_read_at, last_read_at,
+               dwell_ms, scroll, scene)
+        SELECT article_id, anchor, token, entered_at, reads, first_read_at, last_read_at, dwell_ms, scroll, scene
+          FROM json_to_recordset(:rows) AS r(article_id text, anchor uuid, token text, entered_at timestamptz,
+               reads int, first_read_at timestamptz, last_read_at timestamptz, dwell_ms bigint, scroll float8, scene text)
+        ON CONFLICT (article_id, anchor, token) DO UPDATE SET
+          entered_at = least(known.entered_at, excluded.entered_at),
+          reads = known.reads + excluded.reads,
+          first_read_at = least(known.first_read_at, excluded.first_read_at),
+          last_read_at = greatest(known.last_read_at, excluded.last_read_at),
+          dwell_ms = known.dwell_ms + excluded.dwell_ms,
+          scroll = greatest(known.scroll, excluded.scroll),
+          scene = least(known.scene, excluded.scene)
+        """,
+        [{"article_id": k[0], "anchor": k[1], "token": k[2], **row} for k, row in sorted(rows.items())],
+    )
+
+
+def _came_by(event: Event) -> str:
+    if event.share is None:
+        return ""
+    return (event.share.token if event.type == "article.read" else event.share.parent_token) or ""
+
+
+def _touch(event: Event) -> dict[str, Any]:
+    is_read = event.type == "article.read"
+    return {
+        "entered_at": event.occurred_at,
+        "reads": int(is_read),
+        "first_read_at": event.occurred_at if is_read else None,
+        "last_read_at": event.occurred_at if is_read else None,
+        "dwell_ms": int(_number(event.properties.get("dwell_ms"), DWELL_MS_MAX)),
+        "scroll": _number(event.properties.get("scroll"), 1.0),
+        "scene": event.share.scene if event.share else None,
+    }
+
+
+def _number(value: object, most: float) -> float:
+    return min(max(float(value), 0.0), most) if isinstance(value, int | float) else 0.0
+
+
+def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    firsts = [row["first_read_at"] for row in (one, other) if row["first_read_at"]]
+    lasts = [row["last_read_at"] for row in (one, other) if row["last_read_at"]]
+    scenes = [row["scene"] for row in (one, other) if row["scene"]]
+    return {
+        "entered_at": min(one["entered_at"], other["entered_at"]),
+        "reads": one["reads"] + other["reads"],
+        "first_read_at": min(firsts, default=None),
+        "last_read_at": max(lasts, default=None),
+        "dwell_ms": one["dwell_ms"] + other["dwell_ms"],
+        "scroll": max(one["scroll"], other["scroll"]),
+        "scene": min(scenes, default=None),
+    }
+
+
+def _record_shares(connection: Connection, told: Iterable[tuple[Touchpoint, Event]]) -> None:
+    rows: dict[str, dict[str, Any]] = {}
+    for touchpoint, event in told:
+        if event.article and event.share and event.share.token:
+            row = {
+                "token": event.share.token,
+                "article_id": event.article.id,
+                "anchor": touchpoint.anchor,
+                "shared_at": event.occurred_at,
+            }
+            rows[event.share.token] = min(rows.get(event.share.token, row), row, key=_claim)
+    run(
+        connection,
+        """
+        INSERT INTO share AS known (token, article_id, anchor, shared_at)
+        SELECT token, article_id, anchor, shared_at
+          FROM json_to_recordset(:rows) AS r(token text, article_id text, anchor uuid, shared_at timestamptz)
+         ORDER BY token
+        ON CONFLICT (token) DO UPDATE SET (article_id, anchor, shared_at)
+                                        = (excluded.article_id, excluded.anchor, excluded.shared_at)
+         WHERE (excluded.shared_at, excluded.anchor) < (known.shared_at, known.anchor)
+        """,
+        list(rows.values()),
+    )
+
+
+def _claim(row: Mapping[str, Any]) -> tuple[datetime, str]:
+    """Whose a link is that two people call theirs: his who said so first."""
+    return row["shared_at"], row["anchor"]
+
+
+def listing(connection: Connection, after: tuple[datetime, str] | None, most: int) -> list[Article]:
+    """Return up to *most* articles, the newest first, from behind (first_at, id) *after*."""
+    rows = connection.execute(
+        text(
+            f"SELECT {_ARTICLE} FROM article"  # noqa: S608 - no value in it
+            " WHERE CAST(:at AS timestamptz) IS NULL OR (first_at, id) < (CAST(:at AS timestamptz), CAST(:id AS text))"
+            " ORDER BY first_at DESC, id DESC LIMIT :most"
+        ),
+        {"at": after[0] if after else None, "id": after[1] if after else None, "most": most},
+    )
+    return [_article(row) for row in rows]
+
+
+def article(connection: Connection, article_id: str) -> Article:
+    """Return one article; raises `NotFound`."""
+    row = connection.execute(
+        text(f"SELECT {_ARTICLE} FROM article WHERE id = :id"),  # noqa: S608 - no value in it
+        {"id": article_id},
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no event has named this article")
+    return _article(row)
+
+
+def sharer(connection: Connection, token: str, article_id: str) -> PersonId | None:
+    """Return whose link to *article_id* the one with *token* is, where that is known."""
+    found = connection.execute(
+        text(
+            "SELECT sharer.person_id::text FROM share JOIN identifier AS sharer ON sharer.id = share.anchor"
+            " WHERE share.token = :token AND share.article_id = :id"
+        ),
+        {"token": token, "id": article_id},
+    ).scalar()
+    return PersonId(found) if found else None
+
+
+_ARTICLE = "id, title, url, topics, first_at, nameless_reads, bot_reads"
+
+
+def _article(row: Row[Any]) -> Article:
+    return Article(*row)
+
+
+_TOUCHES = text(
+    """
+    SELECT reader.person_id::text AS person, sharer.person_id::text AS sharer, touch.entered_at, touch.reads,
+           touch.first_read_at, touch.last_read_at, touch.dwell_ms, touch.scroll, touch.scene,
+           reader.weak AND NOT EXISTS (
+             SELECT FROM identifier AS own
+              WHERE own.component_id = reader.component_id AND own.person_id = reader.person_id AND NOT own.weak
+           ) AS anonymous
+      FROM article_touch AS touch
+      JOIN identifier AS reader ON reader.id = touch.anchor
+      LEFT JOIN share ON share.token = touch.token AND share.article_id = touch.article_id
+      LEFT JOIN identifier AS sharer ON sharer.id = share.anchor
+     WHERE touch.article_id = :id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Everybody whom an article reached: the tree, and in the order of their first read those who read it."""
+
+    tree: Tree
+    readers: Sequence[Reader]
+
+
+def audience(connection: Connection, article_id: str) -> Audience:
+    """Return who read *article_id* and how it travelled. One query, whatever the size; raises `NotFound`."""
+    article(connection, article_id)
+    rows = connection.execute(_TOUCHES, {"id": article_id}).all()
+    tree = sharetree.grow(Touch(row.person, row.entered_at, row.sharer) for row in rows)
+    by_person: dict[PersonId, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        if row.reads:
+            by_person[row.person].append(row)
+    readers = [_reader(person, own, tree) for person, own in by_person.items()]
+    return Audience(tree, sorted(readers, key=lambda reader: (reader.first_read_at, reader.person)))
+
+
+def _reader(person: PersonId, own: Sequence[Row[Any]], tree: Tree) -> Reader:
+    node = tree.nodes[person]
+    first = min(own, key=lambda row: (row.first_read_at, row.scene or ""))
+    return Reader(
+        person=person,
+        is_anonymous=first.anonymous,
+        first_read_at=first.first_read_at,
+        last_read_at=max(row.last_read_at for row in own),
+        reads=sum(row.reads for row in own),
+        dwell_ms=sum(row.dwell_ms for row in own),
+        scroll=max(row.scroll for row in own),
+        scene=first.scene,
+        generation=node.generation,
+        came_from=node.parent,
+    )

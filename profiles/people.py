@@ -1,0 +1,242 @@
+"""People, and the one-hop way from any id ever published to the person who bears it now.
+
+A person's id is the id of one of his identifiers, so an id that was once announced stays an identifier's and leads, by that
+identifier's row, to whoever bears it today: after merges, splits and replays alike.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+import orjson
+from sqlalchemy import ARRAY, JSON, BigInteger, Boolean, Column, Connection, DateTime, Index, Row, SmallInteger, Table, Text, Uuid, text
+
+from core.database import array, copy, metadata, run
+from core.errors import NotFound
+from core.identifier import Identifier, IdentifierId, PersonId
+
+identifier_table = Table(
+    "identifier",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("weak", Boolean, nullable=False),
+    Column("first_at", DateTime(timezone=True), nullable=False),
+    Column("vouched", Boolean, nullable=False),
+    Column("person_id", Uuid, nullable=False),
+    Column("component_id", Uuid, nullable=False, index=True),
+    Column("standing", SmallInteger, nullable=False),
+    Column("closures", JSON, comment="the stitcher's: why it is out of the game, by round; NULL: it is not"),
+    Column("witnesses", ARRAY(Uuid), comment="the identifiers that closures rest on"),
+    Index(
+        "identifier_witnesses_idx",
+        "witnesses",
+        postgresql_using="gin",
+        postgresql_where=text("witnesses IS NOT NULL"),
+        postgresql_with={"fastupdate": "off"},
+    ),
+)
+
+person_table = Table(
+    "person",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+)
+
+
+class Standing(IntEnum):
+    """Whose an identifier is: a person's, or nobody's, because those who own it do not fit together or are too many."""
+
+    OWNED = 0
+    CONTESTED = 1
+    GENERIC = 2
+
+
+Witness = tuple[IdentifierId, IdentifierId, str]
+Closure = tuple[str, Witness | None]
+"""How an identifier is out of the game, and the two identifiers and the slot that this rests on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An identifier and all that is decided about it.
+
+    *component_id* names the neighbourhood that is locked and resolved together. *closures*, by round (trusted, all), are the
+    stitcher's: see `stitcher.resolve`.
+    """
+
+    id: IdentifierId
+    identifier: Identifier
+    is_weak: bool
+    first_at: datetime
+    vouched: bool
+    person_id: PersonId
+    component_id: IdentifierId
+    standing: Standing
+    closures: tuple[Closure | None, Closure | None] = (None, None)
+
+
+_COLUMNS = "id, namespace, scope, value, weak, first_at, vouched, person_id, component_id, standing, closures, witnesses"
+_SELECTED = (
+    "id::text, namespace, scope, value, weak, first_at, vouched, person_id::text, component_id::text, standing, closures"
+)
+
+
+def members(connection: Connection, ids: Collection[IdentifierId]) -> list[Member]:
+    """Return the known ones among *ids*."""
+    return _select(connection, "id = ANY(CAST(:ids AS uuid[]))", ids)
+
+
+def neighbours(connection: Connection, component_ids: Collection[IdentifierId]) -> list[Member]:
+    """Return all members of the neighbourhoods *component_ids*."""
+    return _select(connection, "component_id = ANY(CAST(:ids AS uuid[]))", component_ids)
+
+
+def witnessed_by(connection: Connection, ids: Collection[IdentifierId]) -> list[Member]:
+    """Return the identifiers that are out of the game because of one of *ids*."""
+    return _select(connection, "witnesses && CAST(:ids AS uuid[])", ids)
+
+
+def lock(connection: Connection, component_ids: Iterable[IdentifierId]) -> None:
+    """Keep other transactions from deciding about these neighbourhoods until this one ends.
+
+    Locked are the rows that the neighbourhoods are named after, in one order everywhere, so that two workers seldom meet in
+    a deadlock; what was read of their members before must be read again.
+    """
+    connection.execute(
+        text("SELECT 1 FROM identifier WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE"),
+        {"ids": array(component_ids)},
+    )
+
+
+def insert(connection: Connection, new: Sequence[Member]) -> None:
+    """Write identifiers that are not known yet; one that is raises the driver's unique violation (try again)."""
+    copy(connection, "identifier", _COLUMNS.split(", "), (_flat(member) for member in new))
+
+
+def update(connection: Connection, changed: Sequence[Member]) -> None:
+    """Write what is decided about identifiers that are known."""
+    run(
+        connection,
+        """
+        UPDATE identifier SET (first_at, vouched, person_id, component_id, standing, closures, witnesses)
+             = (r.first_at, r.vouched, r.person_id, r.component_id, r.standing, r.closures::json, r.witnesses::uuid[])
+          FROM json_to_recordset(:rows) AS r(id uuid, first_at timestamptz, vouched bool, person_id uuid,
+               component_id uuid, standing smallint, closures text, witnesses text)
+         WHERE identifier.id = r.id
+        """,
+        [dict(zip(_COLUMNS.split(", "), _flat(member), strict=True)) for member in changed],
+    )
+
+
+def raise_versions(connection: Connection, ids: Iterable[PersonId], now: datetime) -> Mapping[PersonId, int]:
+    """Count up the version of every person in *ids*, and return the new ones; the first version is 1."""
+    rows = run(
+        connection,
+        """
+        INSERT INTO person (id, version, changed_at)
+        SELECT id, 1, :now FROM json_to_recordset(:rows) AS r(id uuid) ORDER BY id
+        ON CONFLICT (id) DO UPDATE SET version = person.version + 1, changed_at = excluded.changed_at
+        RETURNING id::text, version
+        """,
+        [{"id": person_id} for person_id in set(ids)],
+        now=now,
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def survivor(connection: Connection, person_id: str) -> PersonId:
+    """Return the person that *person_id* leads to today.
+
+    One look-up whatever was merged or split in between: an id is an identifier's index, and the identifier knows its person.
+    Raises `NotFound` for an id that was never published.
+    """
+    found = connection.execute(
+        text("SELECT person_id::text FROM identifier WHERE id = CAST(:id AS uuid)"), {"id": person_id}
+    ).scalar()
+    if found is None:
+        raise NotFound("no person has ever had this id")
+    return PersonId(found)
+
+
+def of_person(connection: Connection, person_id: PersonId) -> list[Member]:
+    """Return the identifiers of a person (of the present id), the canonical one first, then by rank of age and text."""
+    own = _select(
+        connection,
+        "component_id = (SELECT component_id FROM identifier WHERE id = ANY(CAST(:ids AS uuid[])))"
+        " AND person_id = ANY(CAST(:ids AS uuid[]))",
+        [IdentifierId(person_id)],
+    )
+    return sorted(own, key=lambda m: (m.id != person_id, m.first_at, m.identifier))
+
+
+def of_people(connection: Connection, person_ids: Collection[PersonId]) -> list[Member]:
+    """Return the identifiers of many people (of present ids), in no order."""
+    return _select(
+        connection,
+        "component_id IN (SELECT component_id FROM identifier WHERE id = ANY(CAST(:ids AS uuid[])))"
+        " AND person_id = ANY(CAST(:ids AS uuid[]))",
+        [IdentifierId(person_id) for person_id in person_ids],
+    )
+
+
+def version(connection: Connection, person_id: PersonId) -> tuple[int, datetime]:
+    """Return the version of a person, and when it rose last."""
+    row = connection.execute(
+        text("SELECT version, changed_at FROM person WHERE id = CAST(:id AS uuid)"), {"id": person_id}
+    ).one_or_none()
+    if row is None:
+        raise NotFound("no person has ever had this id")
+    return row[0], row[1]
+
+
+def _select(connection: Connection, condition: str, ids: Collection[IdentifierId]) -> list[Member]:
+    if not ids:
+        return []
+    statement = text(f"SELECT {_SELECTED} FROM identifier WHERE {condition}")  # noqa: S608 - no value in it
+    return [_member(row) for row in connection.execute(statement, {"ids": array(ids)})]
+
+
+def _member(row: Row[Any]) -> Member:
+    i, namespace, scope, value, weak, first_at, vouched, person_id, component_id, standing, closures = row
+    return Member(
+        i,
+        Identifier(namespace, scope, value),
+        weak,
+        first_at,
+        vouched,
+        person_id,
+        component_id,
+        Standing(standing),
+        (_closure(closures[0]), _closure(closures[1])) if closures else (None, None),
+    )
+
+
+def _closure(kept: Any) -> Closure | None:
+    return (kept[0], tuple(kept[1]) if kept[1] else None) if kept else None
+
+
+def _flat(member: Member) -> tuple[object, ...]:
+    named = member.identifier
+    closed = any(member.closures)
+    ends = {end for closure in member.closures if closure and closure[1] for end in closure[1][:2]}
+    return (
+        member.id,
+        named.namespace,
+        named.scope,
+        named.value,
+        member.is_weak,
+        member.first_at,
+        member.vouched,
+        member.person_id,
+        member.component_id,
+        member.standing.value,
+        orjson.dumps(member.closures).decode() if closed else None,
+        array(sorted(ends)) if ends else None,
+    )

@@ -1,0 +1,198 @@
+"""The profile: what is known of a person, derived from his identifiers and the sum of their summaries.
+
+What nothing has been heard of is missing or `None`, never a number of our own; so there is no intent here until it is scored.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import JsonValue
+from sqlalchemy import Connection
+
+from core.identifier import Identifier, IdentifierId, PersonId
+from profiles import articles, masking, people, summaries, summary
+from profiles.people import Member, Standing
+from profiles.summary import Summary
+
+# Under which identifier a channel finds a person. An official account moreover reaches only those who follow it.
+_ADDRESSES = {"sms": "phone", "mail": "email", "official_account": "wechat_openid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """How a person came in: his first event, and who brought him, where it was an article read by somebody's link."""
+
+    at: datetime
+    type: str
+    channel: str
+    article_id: str | None
+    brought_by: PersonId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A person at *version*, which rose last at *as_of*.
+
+    *members* are his identifiers, the canonical one first. *amounts* are sums paid, less refunds, in minor units by currency;
+    *following* says yes or no by account, *consent* by channel, of what was ever stated. *is_contested* says that this is no
+    human but an identifier of several: a device that belongs to nobody.
+    """
+
+    id: PersonId
+    version: int
+    as_of: datetime
+    members: Sequence[Member]
+    traits: Mapping[str, JsonValue]
+    company: str | None
+    first_seen: datetime
+    last_seen: datetime | None
+    events: int
+    channels: Mapping[str, int]
+    types: Mapping[str, int]
+    topics: Mapping[str, int]
+    orders: int
+    refunds: int
+    amounts: Mapping[str, int]
+    following: Mapping[str, bool]
+    consent: Mapping[str, bool]
+    reachable_via: Sequence[str]
+    entrance: Entrance | None
+    is_anonymous: bool
+    is_contested: bool
+
+    def label(self, *, clear: bool) -> str:
+        """What to call him; see `Card.label`."""
+        return _label(_name(self.traits), self.members[0].identifier, clear=clear)
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The little of a profile that stands in a list. *follower* is `None` where nothing was ever said of it."""
+
+    person: PersonId
+    name: str | None
+    canonical: Identifier
+    company: str | None
+    follower: bool | None
+    reachable_via: Sequence[str]
+    is_anonymous: bool
+
+    def label(self, *, clear: bool) -> str:
+        """What to call him: his name (only its first character unless *clear*), else his canonical identifier, masked."""
+        return _label(self.name, self.canonical, clear=clear)
+
+
+def of_person(connection: Connection, person_id: PersonId) -> Profile:
+    """Return the profile of a person (of the present id). Raises `NotFound`."""
+    version, as_of = people.version(connection, person_id)
+    members = people.of_person(connection, person_id)
+    known = summaries.of_person(connection, [member.id for member in members])
+    return Profile(
+        id=person_id,
+        version=version,
+        as_of=as_of,
+        members=members,
+        traits=known.under("trait/"),
+        company=_company(known),
+        first_seen=_moment(known.firsts.get("any")) or min(member.first_at for member in members),
+        last_seen=_moment(known.lasts.get("any")),
+        events=known.events,
+        channels=_counted(known, "channel/"),
+        types=_counted(known, "type/"),
+        topics=_counted(known, "topic/"),
+        orders=known.counts.get("orders", 0),
+        refunds=known.counts.get("refunds", 0),
+        amounts=_counted(known, "amount/"),
+        following=_said(known, "follows/"),
+        consent=_said(known, "consent/"),
+        reachable_via=_reachable_via(members, known),
+        entrance=_entrance(connection, person_id, known),
+        is_anonymous=_is_anonymous(members),
+        is_contested=any(member.standing is not Standing.OWNED for member in members),
+    )
+
+
+def cards(connection: Connection, person_ids: Collection[PersonId]) -> Mapping[PersonId, Card]:
+    """Return the cards of many people (of present ids), by two queries however many they are."""
+    by_person: dict[PersonId, list[Member]] = defaultdict(list)
+    for member in people.of_people(connection, person_ids):
+        by_person[member.person_id].append(member)
+    known = summaries.of_identifiers(connection, [m.id for members in by_person.values() for m in members])
+    return {person: _card(person, members, known) for person, members in by_person.items()}
+
+
+def _card(person: PersonId, members: Sequence[Member], known: Mapping[IdentifierId, Summary]) -> Card:
+    own = summary.total(known[member.id] for member in members if member.id in known)
+    follows = _said(own, "follows/").values()
+    return Card(
+        person=person,
+        name=_name(own.under("trait/")),
+        canonical=next(member.identifier for member in members if member.id == person),
+        company=_company(own),
+        follower=any(follows) if follows else None,
+        reachable_via=_reachable_via(members, own),
+        is_anonymous=_is_anonymous(members),
+    )
+
+
+def _label(name: str | None, canonical: Identifier, *, clear: bool) -> str:
+    if name is None:
+        return masking.identifier(canonical)
+    return name if clear else masking.name(name)
+
+
+def _name(traits: Mapping[str, JsonValue]) -> str | None:
+    return str(traits["name"]) if traits.get("name") else None
+
+
+def _reachable_via(members: Sequence[Member], known: Summary) -> Sequence[str]:
+    """Return the channels for which consent was given and an address is held: without consent, none."""
+    consent = _said(known, "consent/")
+    following = _said(known, "follows/")
+    held = {
+        channel
+        for channel, namespace in _ADDRESSES.items()
+        for member in members
+        if member.identifier.namespace == namespace
+        and (channel != "official_account" or following.get(member.identifier.scope))
+    }
+    return sorted(channel for channel in held if consent.get(channel))
+
+
+def _entrance(connection: Connection, person_id: PersonId, known: Summary) -> Entrance | None:
+    if known.entry is None:
+        return None
+    at, _, said = known.entry
+    assert isinstance(said, dict)
+    token, article_id = said["token"], said["article_id"]
+    sharer = articles.sharer(connection, str(token), str(article_id)) if token and article_id else None
+    return Entrance(
+        at=datetime.fromisoformat(at),
+        type=str(said["type"]),
+        channel=str(said["channel"]),
+        article_id=str(article_id) if article_id else None,
+        brought_by=sharer if sharer != person_id else None,
+    )
+
+
+def _is_anonymous(members: Sequence[Member]) -> bool:
+    return all(member.is_weak for member in members)
+
+
+def _company(known: Summary) -> str | None:
+    stated = known.stated.get("company")
+    return str(stated[2]) if stated else None
+
+
+def _counted(known: Summary, prefix: str) -> Mapping[str, int]:
+    return {k.removeprefix(prefix): count for k, count in sorted(known.counts.items()) if k.startswith(prefix)}
+
+
+def _said(known: Summary, prefix: str) -> Mapping[str, bool]:
+    return {name: bool(value) for name, value in known.under(prefix).items()}
+
+
+def _moment(stamp: str | None) -> datetime | None:
+    return datetime.fromisoformat(stamp) if stamp else None

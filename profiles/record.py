@@ -1,0 +1,94 @@
+"""What a batch changes in what we know: written, and announced, in the stitcher's transaction."""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from core.identifier import IdentifierId, PersonId
+from core.log.port import PROFILE_UPDATED
+from core.outbox import Announcement
+from profiles import articles, summaries, summary, timeline
+from profiles.touchpoint import Touchpoint
+
+CAUSES_MAX = 100
+
+Reason = Literal["event", "merge", "split", "import", "manual", "recompute"]
+
+
+@dataclass(slots=True)
+class Update:
+    """What happened to one person's profile in one batch."""
+
+    changed: set[str] = field(default_factory=set)
+    merged_from: tuple[PersonId, ...] = ()
+    split: bool = False
+    cause: list[str] = field(default_factory=list)
+
+    @property
+    def reason(self) -> Reason:
+        """Why the profile is another one; a merge counts for more than the event that brought it."""
+        if self.merged_from:
+            return "merge"
+        return "split" if self.split else "event"
+
+
+def record(connection: Connection, touchpoints: Sequence[Touchpoint], fresh: Collection[IdentifierId]) -> None:
+    """Write *touchpoints* and all that adds up from them; *fresh* identifiers are known to be new."""
+    timeline.record(connection, touchpoints)
+    summaries.add(connection, touchpoints, fresh)
+    articles.record(connection, touchpoints)
+
+
+def updates(touchpoints: Sequence[Touchpoint], person: Mapping[IdentifierId, PersonId]) -> dict[PersonId, Update]:
+    """Return what *touchpoints* change of whose profile, given whose each anchor is."""
+    found: dict[PersonId, Update] = defaultdict(Update)
+    for touchpoint in touchpoints:
+        if touchpoint.anchor is not None:
+            update = found[person[touchpoint.anchor]]
+            update.changed |= _parts(touchpoint)
+            if len(update.cause) < CAUSES_MAX:
+                update.cause.append(touchpoint.event.id)
+    return found
+
+
+def announcements(
+    found: Mapping[PersonId, Update], versions: Mapping[PersonId, int], now: datetime
+) -> list[Announcement]:
+    """Return the `profile.updated` of everybody in *found*, by person."""
+    return [
+        Announcement(
+            topic=PROFILE_UPDATED,
+            key=person,
+            id=f"{person}:{versions[person]}",
+            type="siyu.profile.updated.v1",
+            time=now,
+            value={
+                "person_id": person,
+                "version": versions[person],
+                "reason": update.reason,
+                "changed": sorted(update.changed),
+                "merged_from": list(update.merged_from),
+                "cause": update.cause,
+                "as_of": summary.stamp(now),
+            },
+        )
+        for person, update in sorted(found.items())
+    ]
+
+
+_PARTS = {"trait": "traits", "consent": "consent", "follows": "following", "company": "company"}
+
+
+def _parts(touchpoint: Touchpoint) -> set[str]:
+    parts = {"events"}
+    added = summary.of(touchpoint)
+    parts |= {_PARTS[name.partition("/")[0]] for name in added.stated}
+    if touchpoint.event.article:
+        parts.add("articles")
+    if touchpoint.event.order:
+        parts.add("orders")
+    return parts

@@ -1,0 +1,8 @@
+"""Every module that owns a table, imported so that the metadata is whole: for migrations and their test."""
+
+from core import keys, outbox, quarantine
+from core.log import postgres
+from profiles import articles, history, people, summaries, timeline
+from stitcher import store
+
+__all__ = ["articles", "history", "keys", "outbox", "people", "postgres", "quarantine", "store", "summaries", "timeline"]

@@ -1,0 +1,106 @@
+"""Histories that collide hard, for laws: few identifiers, shared by many, at equal times, from the trusted and the public."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from core.event import Event, Mention, Role, Strength, Trust
+from core.identifier import BlindIndex
+from stitcher import graph, rules
+from stitcher.resolve import Partition, resolve
+from stitcher.rules import Rules
+
+INDEX = BlindIndex(b"the key of the laws, 32 bytes..!")
+DAY = datetime(2026, 11, 1, tzinfo=UTC)
+SHIPPED = rules.shipped()
+# Limits so low that a history of ten events runs into every one of them.
+TIGHT = replace(SHIPPED, generic_owners_max=2, person_identifiers_max=5)
+BRIDGELESS = replace(SHIPPED, weak_bridges="never")
+
+STRONG = [
+    *(("user_id", "", name) for name in "ABC"),
+    *(("wechat_openid", app, name) for app in ("wx1", "wx2") for name in ("o1", "o2")),
+    *(("wechat_unionid", "op", name) for name in ("u1", "u2")),
+    *(("phone", "", number) for number in ("+8613912345678", "+8613912345679", "+8613912345670")),
+    *(("email", "", address) for address in ("j@example.com", "k@example.com")),
+]
+WEAK = [
+    *(("anonymous_id", "h5", name) for name in ("c1", "c2", "c3", "c4")),
+    *(("device_id", "oaid", name) for name in ("d1", "d2")),
+]
+BYSTANDERS = [("link_token", "", "t1"), ("phone", "", "+8613912345678"), ("user_id", "", "C"), ("loyalty", "", "x")]
+
+
+@dataclass(frozen=True)
+class State:
+    """All that the laws compare: who is one person under which id, who is nobody's, which links are refused and why."""
+
+    people: frozenset[tuple[str, frozenset[str]]]
+    contested: frozenset[str]
+    generic: frozenset[str]
+    refused: frozenset[tuple[str, str, str]]
+
+
+@st.composite
+def mentions(draw: st.DrawFn) -> tuple[Mention, ...]:
+    """One to three acting identifiers, and now and then somebody who stands by."""
+    acting = draw(st.lists(st.sampled_from(STRONG + WEAK + WEAK), min_size=1, max_size=3, unique=True))
+    weak = {"anonymous_id", "device_id"}
+    found = [Mention(n, v, s, Role.CONTEXT if n in weak else Role.SUBJECT) for n, s, v in acting]
+    if draw(st.integers(0, 5)) == 0:
+        n, s, v = draw(st.sampled_from(BYSTANDERS))
+        role = draw(st.sampled_from([Role.HINT, Role.RECIPIENT, Role.SHARER, Role.PAYER, Role.RECEIVER]))
+        found.append(Mention(n, v, s, role))
+    return tuple(found)
+
+
+@st.composite
+def histories(draw: st.DrawFn, max_size: int = 10) -> list[Event]:
+    """Events in the order in which they arrive."""
+    saying = st.tuples(mentions(), st.sampled_from(list(Strength)), st.sampled_from(list(Trust)), st.integers(0, 6))
+    said = draw(st.lists(saying, min_size=1, max_size=max_size))
+    return [event(f"e{i}", who, strength, trust, minute) for i, (who, strength, trust, minute) in enumerate(said)]
+
+
+def event(
+    name: str,
+    who: Iterable[Mention],
+    strength: Strength = Strength.PROVEN,
+    trust: Trust = Trust.SERVER,
+    minute: float = 0,
+) -> Event:
+    """One event of which only its identifiers matter."""
+    at = DAY + timedelta(minutes=minute)
+    return Event(
+        name, "page.viewed", "web", "laws", trust, at, DAY + timedelta(days=1), identifiers=tuple(who), strength=strength
+    )
+
+
+def resolved(history: Sequence[Event], by: Rules = SHIPPED) -> tuple[graph.Evidence, Partition]:
+    """Everything at once, by the pure function: what every other way must come to."""
+    unique = {e.uid: e for e in history}
+    _, evidence = graph.read(unique.values(), by, INDEX)
+    return evidence, resolve(evidence, by)
+
+
+def state(history: Sequence[Event], by: Rules = SHIPPED) -> State:
+    """The state that *history* comes to when it is looked at as a whole."""
+    return described(*resolved(history, by))
+
+
+def described(evidence: graph.Evidence, partition: Partition) -> State:
+    """What *partition* says, in texts."""
+    text = {i: node.identifier.text for i, node in evidence.nodes.items()}
+    nobodys = partition.contested | partition.generic
+    members: dict[str, set[str]] = {}
+    for node_id, person in partition.person.items():
+        if node_id not in nobodys:
+            members.setdefault(person, set()).add(text[node_id])
+    return State(
+        frozenset((person, frozenset(own)) for person, own in members.items()),
+        frozenset(text[i] for i in partition.contested),
+        frozenset(text[i] for i in partition.generic),
+        frozenset((*sorted((text[a], text[b])), reason.value) for (a, b), reason in partition.refused.items()),
+    )

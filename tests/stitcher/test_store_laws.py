@@ -1,0 +1,98 @@
+"""The laws of the stitcher as it runs: batch by batch against PostgreSQL, with the pure function as the model."""
+
+from random import Random
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, text
+
+from core.event import Event
+from stitcher.rules import Rules
+from tests.stitcher import database, histories
+from tests.stitcher.histories import BRIDGELESS, SHIPPED, TIGHT
+
+RULES = st.sampled_from([SHIPPED, TIGHT, BRIDGELESS])
+# One database serves all examples of a law; each begins by emptying it.
+one_database = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+def batches(history: list[Event], random: Random) -> list[list[Event]]:
+    """Cut *history* anywhere."""
+    cuts = sorted(random.sample(range(len(history) + 1), k=random.randint(0, min(4, len(history)))))
+    return [part for a, b in zip([0, *cuts], [*cuts, len(history)], strict=True) if (part := history[a:b])]
+
+
+@one_database
+@given(histories.histories(max_size=14), RULES, st.randoms(use_true_random=False))
+def test_batch_by_batch_comes_to_the_same_as_all_at_once(
+    engine: Engine, history: list[Event], by: Rules, random: Random
+) -> None:
+    """Looking only at what a batch touches, in any order, with duplicates, gives what looking at everything gives."""
+    database.empty(engine)
+    shuffled = history + random.sample(history, k=len(history) // 3)
+    random.shuffle(shuffled)
+
+    for batch in batches(shuffled, random):
+        database.take(engine, batch, by)
+
+    with engine.connect() as connection:
+        assert database.state(connection) == histories.state(history, by)
+
+
+@one_database
+@given(histories.histories(), st.randoms(use_true_random=False))
+def test_every_id_ever_announced_leads_to_a_living_person(engine: Engine, history: list[Event], random: Random) -> None:
+    """One hop from any published id ends at somebody who bears his own id."""
+    database.empty(engine)
+
+    for batch in batches(history, random):
+        database.take(engine, batch)
+
+    with engine.connect() as connection:
+        lost = connection.execute(
+            text(
+                "SELECT count(*) FROM person AS published LEFT JOIN identifier AS it ON it.id = published.id"
+                " LEFT JOIN identifier AS canonical ON canonical.id = it.person_id"
+                " WHERE canonical.person_id IS DISTINCT FROM canonical.id OR canonical.id IS NULL"
+            )
+        ).scalar_one()
+    assert lost == 0
+
+
+@one_database
+@given(histories.histories(), st.randoms(use_true_random=False))
+def test_every_event_is_one_touchpoint_of_one_living_person(
+    engine: Engine, history: list[Event], random: Random
+) -> None:
+    """Nothing accepted is lost or doubled, and counters add up to the events."""
+    database.empty(engine)
+
+    for batch in batches(history + history, random):
+        database.take(engine, batch)
+
+    with engine.connect() as connection:
+        touchpoints = connection.execute(text("SELECT count(*) FROM touchpoint")).scalar_one()
+        owned = connection.execute(
+            text("SELECT count(*) FROM touchpoint JOIN identifier ON identifier.id = touchpoint.anchor")
+        ).scalar_one()
+        counted = connection.execute(text("SELECT coalesce(sum(events), 0) FROM summary")).scalar_one()
+    assert touchpoints == len(history)
+    assert owned == counted == sum(1 for e in history if any(m.role != "hint" and m.namespace != "loyalty" and m.role in ("subject", "context", "recipient") for m in e.identifiers))
+
+
+@one_database
+@given(histories.histories(), st.randoms(use_true_random=False))
+def test_what_is_taken_again_changes_and_announces_nothing(engine: Engine, history: list[Event], random: Random) -> None:
+    """Case A5, for everything."""
+    database.empty(engine)
+    database.take(engine, history)
+    with engine.connect() as connection:
+        before = database.state(connection)
+        announced = connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+
+    for batch in batches(history, random):
+        database.take(engine, batch)
+
+    with engine.connect() as connection:
+        assert database.state(connection) == before
+        assert connection.execute(text("SELECT count(*) FROM outbox")).scalar_one() == announced
