@@ -1,7 +1,8 @@
 """HTTP as all our routes speak it: problems by RFC 9457, a trace id, and headers that keep answers private.
 
-A route raises what is the case (`core.errors`); here is the only place that knows which status that is. No problem repeats
-a value that the sender gave, and an error that nobody foresaw says no more than its trace id, by which the log line is found.
+A route raises what is the case (`core.errors`); here is the only place that knows which status that is. No problem
+repeats a value that the sender gave, and an error that nobody foresaw says no more than its trace id, by which the line
+in the log is found.
 """
 
 import re
@@ -152,7 +153,8 @@ async def _on_ours(request: Request, error: Exception) -> JSONResponse:
 def _answer(error: Exception) -> Answer:
     match error:
         case InvalidEvent():
-            return Answer(400, error.code, error.detail, [Fault(pointer=error.pointer, code=error.code, detail=error.detail)])
+            fault = Fault(pointer=error.pointer, code=error.code, detail=error.detail)
+            return Answer(400, error.code, error.detail, [fault])
         case Unauthorized():
             return Answer(401, "unauthorized", str(error), headers={"WWW-Authenticate": 'Bearer realm="siyu"'})
         case Forbidden():
@@ -195,7 +197,8 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
     code = re.sub(r"\W+", "_", status.phrase.lower())
-    return problem(request.scope, Answer(status, code, status.description or status.phrase, headers=error.headers or {}))
+    detail = status.description or status.phrase
+    return problem(request.scope, Answer(status, code, detail, headers=error.headers or {}))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

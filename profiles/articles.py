@@ -1,7 +1,7 @@
 """Articles: who read them, by whose link, and who passed them on."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,12 +22,13 @@ from sqlalchemy import (
     text,
 )
 
-from core.database import metadata, run
+from core.database import copy, metadata, run
 from core.errors import NotFound
 from core.event import Event
-from core.identifier import PersonId
+from core.identifier import IdentifierId, PersonId
 from profiles import sharetree
 from profiles.sharetree import Touch, Tree
+from profiles.summary import Statement
 from profiles.touchpoint import Touchpoint
 
 article_table = Table(
@@ -101,12 +102,15 @@ class Reader:
     came_from: PersonId | None
 
 
-def record(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
-    """Add what *touchpoints* say of articles: the articles, who touched them by which link, and whose links there are."""
+def record(connection: Connection, touchpoints: Iterable[Touchpoint], fresh: Collection[IdentifierId]) -> None:
+    """Add what *touchpoints* say of articles: the articles, who touched them by which link, and whose links there are.
+
+    *Fresh* anchors are known to have touched nothing yet.
+    """
     told = [(t, t.event) for t in touchpoints if t.event.article]
     _record_articles(connection, told)
     named = [(touchpoint, event) for touchpoint, event in told if touchpoint.anchor is not None]
-    _record_touches(connection, [pair for pair in named if pair[1].type in ("article.read", "article.shared")])
+    _record_touches(connection, [pair for pair in named if pair[1].type in ("article.read", "article.shared")], fresh)
     _record_shares(connection, [pair for pair in named if pair[1].type == "article.shared"])
 
 
@@ -155,14 +159,32 @@ def _is_bot(event: Event) -> bool:
     return event.properties.get("bot") is True or event.context.get("bot") is True
 
 
-def _record_touches(connection: Connection, told: Iterable[tuple[Touchpoint, Event]]) -> None:
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+_TOUCH_COLUMNS = (
+    "article_id",
+    "anchor",
+    "token",
+    "entered_at",
+    "reads",
+    "first_read_at",
+    "last_read_at",
+    "dwell_ms",
+    "scroll",
+    "scene",
+)
+
+
+def _record_touches(
+    connection: Connection, told: Iterable[tuple[Touchpoint, Event]], fresh: Collection[IdentifierId]
+) -> None:
+    rows: dict[tuple[str, IdentifierId, str], dict[str, Any]] = {}
     for touchpoint, event in told:
         assert event.article is not None
         assert touchpoint.anchor is not None
-        key = (event.article.id, str(touchpoint.anchor), _came_by(event))
+        key = (event.article.id, touchpoint.anchor, _came_by(event))
         more = _touch(event)
         rows[key] = _both(rows[key], more) if key in rows else more
+    new = [(*key, *row.values()) for key, row in rows.items() if key[1] in fresh]
+    copy(connection, "article_touch", _TOUCH_COLUMNS, new)
     run(
         connection,
         """
@@ -180,7 +202,11 @@ def _record_touches(connection: Connection, told: Iterable[tuple[Touchpoint, Eve
           scroll = greatest(known.scroll, excluded.scroll),
           scene = least(known.scene, excluded.scene)
         """,
-        [{"article_id": k[0], "anchor": k[1], "token": k[2], **row} for k, row in sorted(rows.items())],
+        [
+            {"article_id": key[0], "anchor": key[1], "token": key[2], **row}
+            for key, row in sorted(rows.items())
+            if key[1] not in fresh
+        ],
     )
 
 
@@ -349,3 +375,53 @@ def _reader(person: PersonId, own: Sequence[Row[Any]], tree: Tree) -> Reader:
         generation=node.generation,
         came_from=node.parent,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How an article fared. *reads* are those of humans; *anonymous_reads* those among them of whom no strong identifier is
+    known; *non_followers* the readers of whom nobody has said that they follow an account."""
+
+    audience: Audience
+    reads: int
+    anonymous_reads: int
+    bot_reads: int
+    non_followers: int
+
+
+def stats(connection: Connection, article_id: str) -> Stats:
+    """Return how *article_id* fared. Raises `NotFound`."""
+    known = article(connection, article_id)
+    reached = audience(connection, article_id)
+    followers = _followers(connection, article_id)
+    return Stats(
+        audience=reached,
+        reads=known.nameless_reads + sum(reader.reads for reader in reached.readers),
+        anonymous_reads=known.nameless_reads + sum(r.reads for r in reached.readers if r.is_anonymous),
+        bot_reads=known.bot_reads,
+        non_followers=sum(reader.person not in followers for reader in reached.readers),
+    )
+
+
+def _followers(connection: Connection, article_id: str) -> set[PersonId]:
+    """Return who of those whom the article reached is known to follow an account, whatever identifier it was said of."""
+    rows = connection.execute(_FOLLOWS, {"id": article_id})
+    said: dict[tuple[PersonId, str], Statement] = {}
+    for person, stated in rows:
+        for name, statement in stated.items():
+            if name.startswith("follows/"):
+                said[person, name] = max(said.get((person, name), statement), statement, key=lambda s: (s[0], s[1]))
+    return {person for (person, _), statement in said.items() if statement[2]}
+
+
+_FOLLOWS = text(
+    """
+    SELECT own.person_id::text, summary.body -> 'stated'
+      FROM (SELECT DISTINCT reader.component_id, reader.person_id
+              FROM article_touch AS touch JOIN identifier AS reader ON reader.id = touch.anchor
+             WHERE touch.article_id = :id) AS person
+      JOIN identifier AS own ON own.component_id = person.component_id AND own.person_id = person.person_id
+      JOIN summary ON summary.identifier_id = own.id
+     WHERE summary.body::text LIKE '%"follows/%'
+    """
+)

@@ -1,7 +1,7 @@
 """Whose an event is that happened on a device which belongs to nobody. Pure.
 
-An event anchored on a contested identifier belongs to the person who was authenticated on it in the same session, if exactly
-one was; otherwise to the device itself. Never does the last login take all.
+An event anchored on a contested identifier belongs to the person who was authenticated on it in the same session, if
+exactly one was; otherwise to the device itself. Never does the last login take all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ GAP_MAX = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """An event on one contested identifier: *person* is who was authenticated by it, `None` where it is the device's alone."""
+    """An event on one contested identifier, and who was authenticated by it (`None`: it is the device's alone)."""
 
     at: datetime
     uid: EventUid
@@ -26,8 +26,8 @@ class Moment:
 def owners(moments: Iterable[Moment], since: datetime | None = None) -> Mapping[EventUid, PersonId]:
     """Say which of the events of one identifier belong to a person; those that are missing are the device's own.
 
-    A function of the set of *moments*: neither their order nor how often one is named matters. Where not all moments before
-    *since* are given, a session that may have begun before it is nobody's.
+    A function of the set of *moments*: neither their order nor how often one is named matters. Where not all moments
+    before *since* are given, a session that may have begun before it is nobody's.
     """
     found: dict[EventUid, PersonId] = {}
     for session in _sessions(moments):

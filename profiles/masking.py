@@ -1,4 +1,4 @@
-"""What a reader sees who may not see who it is: names and numbers so shortened that they tell two people apart, no more. Pure."""
+"""What a reader sees who may not see who it is: enough to tell two people apart, and no more. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _TELLING_NOBODY = frozenset({"channel", "event", "medium", "provider", "reason",
 
 
 def identifier(named: Identifier) -> str:
-    """Return *named* as text with the greater part of its value hidden: `phone:+86139****5678`, `email:j***@example.com`."""
+    """Return *named* as text, mostly hidden: `phone:+86139****5678`, `email:j***@example.com`."""
     return f"{named.slot}:{value(named.namespace, named.value)}"
 
 

@@ -4,10 +4,11 @@ A person's id is the id of one of his identifiers, so an id that was once announ
 identifier's row, to whoever bears it today: after merges, splits and replays alike.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -135,8 +136,12 @@ def update(connection: Connection, changed: Sequence[Member]) -> None:
     )
 
 
-def raise_versions(connection: Connection, ids: Iterable[PersonId], now: datetime) -> Mapping[PersonId, int]:
-    """Count up the version of every person in *ids*, and return the new ones; the first version is 1."""
+def raise_versions(
+    connection: Connection, ids: Collection[PersonId], born: Collection[PersonId], now: datetime
+) -> dict[PersonId, int]:
+    """Count up the version of every person in *ids* and return the new ones; those *born* now get their first, 1."""
+    new = sorted(born)
+    copy(connection, "person", ("id", "version", "changed_at"), ((person_id, 1, now) for person_id in new))
     rows = run(
         connection,
         """
@@ -145,10 +150,10 @@ def raise_versions(connection: Connection, ids: Iterable[PersonId], now: datetim
         ON CONFLICT (id) DO UPDATE SET version = person.version + 1, changed_at = excluded.changed_at
         RETURNING id::text, version
         """,
-        [{"id": person_id} for person_id in set(ids)],
+        [{"id": person_id} for person_id in set(ids) - set(born)],
         now=now,
     )
-    return {row[0]: row[1] for row in rows}
+    return dict.fromkeys(new, 1) | {row[0]: row[1] for row in rows}
 
 
 def survivor(connection: Connection, person_id: str) -> PersonId:
@@ -184,6 +189,36 @@ def of_people(connection: Connection, person_ids: Collection[PersonId]) -> list[
         " AND person_id = ANY(CAST(:ids AS uuid[]))",
         [IdentifierId(person_id) for person_id in person_ids],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as a whole: his identifiers by their texts, the *canonical* one whose id he bears, and how often he was met."""
+
+    id: PersonId
+    identifiers: Sequence[Identifier]
+    first_seen: datetime
+    events: int
+    canonical: Identifier
+
+
+def everybody(connection: Connection) -> Iterator[Person]:
+    """Return all people by id, read in a stream; the connection is busy until the last is taken."""
+    rows = connection.execution_options(yield_per=5_000).execute(
+        text(
+            "SELECT person_id::text, id::text, namespace, scope, value, first_at, coalesce(events, 0)"
+            "  FROM identifier LEFT JOIN summary ON identifier_id = id WHERE standing = 0 ORDER BY person_id"
+        )
+    )
+    for person_id, own in groupby(rows, key=lambda row: row[0]):
+        members = [(row[1], Identifier(*row[2:5]), row[5], row[6]) for row in own]
+        yield Person(
+            id=person_id,
+            identifiers=sorted((identifier for _, identifier, _, _ in members), key=lambda i: i.text),
+            first_seen=min(first_at for _, _, first_at, _ in members),
+            events=sum(events for _, _, _, events in members),
+            canonical=next(identifier for i, identifier, _, _ in members if i == person_id),
+        )
 
 
 def version(connection: Connection, person_id: PersonId) -> tuple[int, datetime]:

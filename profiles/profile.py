@@ -1,20 +1,28 @@
 """The profile: what is known of a person, derived from his identifiers and the sum of their summaries.
 
-What nothing has been heard of is missing or `None`, never a number of our own; so there is no intent here until it is scored.
+What nothing has been heard of is missing or `None`, never a number of our own; so there is no intent here until it is
+scored.
 """
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from pydantic import JsonValue
 from sqlalchemy import Connection
 
+from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
 from profiles import articles, masking, people, summaries, summary
+from profiles.articles import Reader
 from profiles.people import Member, Standing
+from profiles.sharetree import Node
 from profiles.summary import Summary
+
+LOOKED_AT_MAX = 2_000  # readers whose cards are read for one page
 
 # Under which identifier a channel finds a person. An official account moreover reaches only those who follow it.
 _ADDRESSES = {"sms": "phone", "mail": "email", "official_account": "wechat_openid"}
@@ -35,9 +43,9 @@ class Entrance:
 class Profile:
     """A person at *version*, which rose last at *as_of*.
 
-    *members* are his identifiers, the canonical one first. *amounts* are sums paid, less refunds, in minor units by currency;
-    *following* says yes or no by account, *consent* by channel, of what was ever stated. *is_contested* says that this is no
-    human but an identifier of several: a device that belongs to nobody.
+    *members* are his identifiers, the canonical one first. *amounts* are sums paid, less refunds, in minor units by
+    currency; *following* says yes or no by account, *consent* by channel, of what was ever stated. *is_contested* says
+    that this is no human but an identifier of several: a device that belongs to nobody.
     """
 
     id: PersonId
@@ -80,7 +88,7 @@ class Card:
     is_anonymous: bool
 
     def label(self, *, clear: bool) -> str:
-        """What to call him: his name (only its first character unless *clear*), else his canonical identifier, masked."""
+        """What to call him: his name (unless *clear* its first character), else his canonical identifier, masked."""
         return _label(self.name, self.canonical, clear=clear)
 
 
@@ -121,6 +129,100 @@ def cards(connection: Connection, person_ids: Collection[PersonId]) -> Mapping[P
         by_person[member.person_id].append(member)
     known = summaries.of_identifiers(connection, [m.id for members in by_person.values() for m in members])
     return {person: _card(person, members, known) for person, members in by_person.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which readers are asked for; `None` is any. *follower* `False` wants all who are not known to follow.
+
+    *reachable* is yes, no, or the channel. Nobody has an intent yet, so nobody reaches a *min_intent* above zero.
+    """
+
+    follower: bool | None = None
+    min_generation: int | None = None
+    min_intent: int | None = None
+    reachable: bool | str | None = None
+
+    def takes(self, reader: Reader) -> bool:
+        """Whether *reader*, of whom the card is not known yet, may be wanted."""
+        return reader.generation >= (self.min_generation or 0) and not self.min_intent
+
+    def takes_card(self, card: Card) -> bool:
+        """Whether somebody with this *card* is wanted."""
+        follows = self.follower is None or (card.follower is True) == self.follower
+        match self.reachable:
+            case None:
+                return follows
+            case bool():
+                return follows and bool(card.reachable_via) == self.reachable
+            case channel:
+                return follows and channel in card.reachable_via
+
+
+Behind = tuple[datetime, PersonId]
+"""A place in the list of an article's readers: the first read and the person that it ends with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Some readers of an article with their cards, and the place behind all that were looked at (`None`: no more)."""
+
+    found: Sequence[tuple[Reader, Card]]
+    next: Behind | None
+
+
+def readers(
+    connection: Connection, article_id: str, wanted: Wanted, after: Behind | None, most: int
+) -> Readers:
+    """Return up to *most* readers of an article from behind *after*, by their first read. Raises `NotFound`.
+
+    At most `LOOKED_AT_MAX` are looked at, so where few are wanted there may be fewer, or none, though more follow.
+    """
+    everybody = articles.audience(connection, article_id).readers
+    begin = bisect_right(everybody, after, key=_place) if after else 0
+    able = [reader for reader in islice(everybody, begin, None) if wanted.takes(reader)]
+    found: list[tuple[Reader, Card]] = []
+    for part in _parts(able[:LOOKED_AT_MAX], most + 1):
+        known = cards(connection, [reader.person for reader in part])
+        found += [(reader, known[reader.person]) for reader in part if wanted.takes_card(known[reader.person])]
+        if len(found) > most:
+            return Readers(found[:most], _place(found[most - 1][0]))
+    return Readers(found, _place(able[LOOKED_AT_MAX - 1]) if len(able) > LOOKED_AT_MAX else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A part of a share tree: up to so many of its nodes, and of how many people and generations it consists."""
+
+    nodes: Sequence[tuple[Node, Card]]
+    first_read_at: Mapping[PersonId, datetime]
+    people: int
+    depth: int
+
+
+def branch(
+    connection: Connection, article_id: str, root: PersonId | None, depth: int | None, most: int
+) -> Branch:
+    """Return the share tree of an article from *root* (`None`: the push) down. Raises `NotFound`."""
+    reached = articles.audience(connection, article_id)
+    nodes = reached.tree.below(root, depth)
+    if root is not None and not nodes:
+        raise NotFound("the article has not reached this person")
+    known = cards(connection, [node.person for node in nodes[:most]])
+    return Branch(
+        nodes=[(node, known[node.person]) for node in nodes[:most]],
+        first_read_at={reader.person: reader.first_read_at for reader in reached.readers},
+        people=len(nodes),
+        depth=len({node.generation for node in nodes}),
+    )
+
+
+def _place(reader: Reader) -> Behind:
+    return reader.first_read_at, reader.person
+
+
+def _parts(readers: Sequence[Reader], size: int) -> Iterable[Sequence[Reader]]:
+    return (readers[at : at + size] for at in range(0, len(readers), size))
 
 
 def _card(person: PersonId, members: Sequence[Member], known: Mapping[IdentifierId, Summary]) -> Card:

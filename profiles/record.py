@@ -40,7 +40,7 @@ def record(connection: Connection, touchpoints: Sequence[Touchpoint], fresh: Col
     """Write *touchpoints* and all that adds up from them; *fresh* identifiers are known to be new."""
     timeline.record(connection, touchpoints)
     summaries.add(connection, touchpoints, fresh)
-    articles.record(connection, touchpoints)
+    articles.record(connection, touchpoints, fresh)
 
 
 def updates(touchpoints: Sequence[Touchpoint], person: Mapping[IdentifierId, PersonId]) -> dict[PersonId, Update]:
@@ -59,6 +59,7 @@ def announcements(
     found: Mapping[PersonId, Update], versions: Mapping[PersonId, int], now: datetime
 ) -> list[Announcement]:
     """Return the `profile.updated` of everybody in *found*, by person."""
+    as_of = summary.stamp(now)
     return [
         Announcement(
             topic=PROFILE_UPDATED,
@@ -73,7 +74,7 @@ def announcements(
                 "changed": sorted(update.changed),
                 "merged_from": list(update.merged_from),
                 "cause": update.cause,
-                "as_of": summary.stamp(now),
+                "as_of": as_of,
             },
         )
         for person, update in sorted(found.items())
@@ -84,11 +85,11 @@ _PARTS = {"trait": "traits", "consent": "consent", "follows": "following", "comp
 
 
 def _parts(touchpoint: Touchpoint) -> set[str]:
-    parts = {"events"}
-    added = summary.of(touchpoint)
-    parts |= {_PARTS[name.partition("/")[0]] for name in added.stated}
-    if touchpoint.event.article:
+    event = touchpoint.event
+    parts = {_PARTS[name.partition("/")[0]] for name, _ in summary.statements(event)}
+    parts.add("events")
+    if event.article:
         parts.add("articles")
-    if touchpoint.event.order:
+    if event.order:
         parts.add("orders")
     return parts

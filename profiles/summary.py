@@ -7,7 +7,7 @@ every fact is one of the four: what is counted, what came first, what came last,
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import reduce
 from operator import add
 from typing import Any
@@ -72,7 +72,7 @@ def of(touchpoint: Touchpoint) -> Summary:
     for topic in event.article.topics if event.article and event.type == "article.read" else ():
         counts[f"topic/{topic}"] = 1
     counts.update(_money(event))
-    stated: dict[str, Statement] = {name: (at, touchpoint.uid, value) for name, value in _statements(event)}
+    stated: dict[str, Statement] = {name: (at, touchpoint.uid, value) for name, value in statements(event)}
     times = {"any": at, channel: at}
     entry: JsonValue = {
         "type": event.type,
@@ -83,9 +83,28 @@ def of(touchpoint: Touchpoint) -> Summary:
     return Summary(counts, times, times, stated, (at, touchpoint.uid, entry))
 
 
+def statements(event: Event) -> Iterable[tuple[str, JsonValue]]:
+    """Return what *event* states: whether he follows, consents, who he is, for whom he works."""
+    match event.type:
+        case "official_account.followed" | "official_account.unfollowed":
+            for mention in event.identifiers:
+                if mention.namespace == "wechat_openid":
+                    yield f"follows/{mention.scope}", event.type.endswith(".followed")
+        case "consent.given" | "consent.withdrawn":
+            yield f"consent/{event.properties.get('channel', event.channel)}", event.type.endswith(".given")
+        case "sms.opted_out" | "mail.unsubscribed" | "mail.complained":
+            yield f"consent/{event.channel}", False
+        case "identify" | "form.submitted":
+            for name, value in event.properties.items():
+                if name in TRAITS and isinstance(value, str | int) and len(str(value)) <= TRAIT_LENGTH_MAX:
+                    yield f"trait/{name}", value
+    if event.company and (event.company.name or event.company.domain):
+        yield "company", event.company.name or event.company.domain
+
+
 def stamp(moment: datetime) -> str:
     """Return *moment* as text that sorts by time: UTC, always with microseconds."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def dump(summary: Summary) -> str:
@@ -144,21 +163,3 @@ def _money(event: Event) -> Mapping[str, int]:
             return {"refunds": 1, amount: -event.order.amount}
         case _:
             return {}
-
-
-def _statements(event: Event) -> Iterable[tuple[str, JsonValue]]:
-    match event.type:
-        case "official_account.followed" | "official_account.unfollowed":
-            for mention in event.identifiers:
-                if mention.namespace == "wechat_openid":
-                    yield f"follows/{mention.scope}", event.type.endswith(".followed")
-        case "consent.given" | "consent.withdrawn":
-            yield f"consent/{event.properties.get('channel', event.channel)}", event.type.endswith(".given")
-        case "sms.opted_out" | "mail.unsubscribed" | "mail.complained":
-            yield f"consent/{event.channel}", False
-        case "identify" | "form.submitted":
-            for name, value in event.properties.items():
-                if name in TRAITS and isinstance(value, str | int) and len(str(value)) <= TRAIT_LENGTH_MAX:
-                    yield f"trait/{name}", value
-    if event.company and (event.company.name or event.company.domain):
-        yield "company", event.company.name or event.company.domain

@@ -97,13 +97,14 @@ def entries(
     wanted: Filter,
     after: tuple[datetime, str] | None,
     most: int,
+    *,
     also: Collection[EventUid] = (),
     without: Collection[EventUid] = (),
 ) -> Sequence[Entry]:
     """Return up to *most* entries under *anchors*, the newest first, from behind (time, uid) *after*.
 
-    Each anchor gives its own newest by the index, so that a long history costs no more than a short one. *Also* are wanted
-    events that stand elsewhere, *without* those under *anchors* that are not wanted.
+    Each anchor gives its own newest by the index, so that a long history costs no more than a short one. *Also* are
+    wanted events that stand elsewhere, *without* those under *anchors* that are not wanted.
     """
     rows = connection.execute(
         _ENTRIES,

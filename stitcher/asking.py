@@ -1,4 +1,4 @@
-"""Asking the graph: who is it, why are these one person, what holds him together, and whose an event on a shared device is.
+"""Asking the graph: who is it, why are these one person, what holds him together, whose is an event on a shared device.
 
 Nothing here decides or writes: who is whose is read as the stitcher has left it, without locks.
 """
@@ -6,10 +6,12 @@ Nothing here decides or writes: who is whose is read as the stitcher has left it
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Annotated
 
 import networkx as nx
+from pydantic import AwareDatetime, Field, StringConstraints
 from sqlalchemy import Connection, text
 
 from core.database import array
@@ -27,6 +29,7 @@ EVIDENCE_MAX = 10
 STEPS_MAX = 100
 OWNERS_MAX = 50
 CONTESTED_MAX = 50  # contested identifiers of one person whose events are looked through, those seen last first
+CHANGES_MAX = 1_000  # to a person that are looked through for one page of his timeline
 EVENTS_MAX = 1_000  # events on one contested identifier that are looked through, the newest first
 
 # Who is it?
@@ -34,10 +37,10 @@ EVENTS_MAX = 1_000  # events on one contested identifier that are looked through
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose an identifier is. One that belongs to nobody has *contested_by*: the people who have been linked to it."""
+    """Whose an identifier is. One that nobody can own has *contested_by*: the people who have been linked to it."""
 
     person: PersonId | None
-    contested_by: Sequence[PersonId]
+    contested_by: Sequence[PersonId] | None
 
 
 def lookup(connection: Connection, written: Sequence[str], index: BlindIndex) -> Sequence[Owner]:
@@ -72,9 +75,9 @@ def _id(written: str, index: BlindIndex, pointer: str) -> IdentifierId | None:
 
 def _owner(member: Member | None, linked: Mapping[IdentifierId, Sequence[PersonId]]) -> Owner:
     if member is None:
-        return Owner(None, ())
+        return Owner(None, None)
     if member.standing is Standing.OWNED:
-        return Owner(member.person_id, ())
+        return Owner(member.person_id, None)
     return Owner(None, linked.get(member.id, ()))
 
 
@@ -125,8 +128,8 @@ class Weakest:
 class Identity:
     """The identifiers of a person, what links them to one another and to *neighbours*, and where he is held together.
 
-    *Neighbours* are other people's identifiers or nobody's, to which a link was refused. *is_truncated* says that there are
-    more links than `LINKS_MAX`; those that were refused are left out first.
+    *Neighbours* are other people's identifiers or nobody's, to which a link was refused. *is_truncated* says that there
+    are more links than `LINKS_MAX`; those that were refused are left out first.
     """
 
     members: Sequence[Member]
@@ -234,8 +237,8 @@ def _links(connection: Connection, ids: Collection[IdentifierId]) -> Sequence[Kn
     """Return the links of *ids*, one more than `LINKS_MAX` at most, those that are used first."""
     rows = connection.execute(
         text(
-            "SELECT one::text, other::text, weight, first_at, last_at, count, trusted_weight IS NOT NULL, refused FROM ("
-            " SELECT * FROM link WHERE one = ANY(CAST(:ids AS uuid[]))"
+            "SELECT one::text, other::text, weight, first_at, last_at, count, trusted_weight IS NOT NULL, refused"
+            "  FROM (SELECT * FROM link WHERE one = ANY(CAST(:ids AS uuid[]))"
             " UNION SELECT * FROM link WHERE other = ANY(CAST(:ids AS uuid[]))) AS own"
             " ORDER BY refused NULLS FIRST, weight DESC, last_at DESC, one, other LIMIT :most"
         ),
@@ -246,13 +249,17 @@ def _links(connection: Connection, ids: Collection[IdentifierId]) -> Sequence[Kn
 
 # The timeline
 
+# A place comes back from outside as a cursor, so it says what it can hold.
+_Time = Annotated[AwareDatetime, Field(lt=datetime.max.replace(year=9000, tzinfo=UTC))]
+_Uid = Annotated[EventUid, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """How far a timeline has been read: the last event; the time of the last change, and how many of that time."""
 
-    event: tuple[datetime, str] | None = None
-    change: tuple[datetime, int] | None = None
+    event: tuple[_Time, _Uid] | None = None
+    change: tuple[_Time, int] | None = None
 
 
 Line = Entry | IdentityChange
@@ -275,9 +282,10 @@ def timeline_of(connection: Connection, person_id: PersonId, wanted: Filter, aft
     members = people.of_person(connection, person_id)
     also, without = _shared(connection, person_id, members)
     own = [member.id for member in members]
-    entries = timeline.entries(connection, own, wanted, after.event, most + 1, also, without)
+    entries = timeline.entries(connection, own, wanted, after.event, most + 1, also=also, without=without)
     changes = _changes(connection, person_id, wanted, after.change, most + 1)
-    lines = sorted([*changes, *entries], key=_time, reverse=True)[:most]
+    together: list[Line] = [*changes, *entries]
+    lines = sorted(together, key=_time, reverse=True)[:most]
     return Page(lines, _behind(lines, after) if len(entries) + len(changes) > most else None)
 
 
@@ -290,8 +298,8 @@ def _changes(
     if after is not None:
         at, passed = after
         until = min(at + timedelta(microseconds=1), until) if until else at + timedelta(microseconds=1)
-    changes = history.of_person(connection, person_id, wanted.since, until, passed + most)[passed:]
-    return [change for change in changes if wanted.type in (None, change.kind)]
+    changes = history.of_person(connection, person_id, wanted.since, until, CHANGES_MAX)
+    return [change for change in changes if wanted.type in (None, change.kind)][passed : passed + most]
 
 
 def _time(line: Line) -> datetime:
@@ -399,7 +407,7 @@ def _later(
 
 
 def _beside(connection: Connection, devices: Collection[IdentifierId], most: int) -> Sequence[_Beside]:
-    """Return who was authenticated on *devices*: owned, strong identifiers linked to them, the latest *most* of each."""
+    """Return who was authenticated on *devices*: owned, strong identifiers linked to them, the latest *most* each."""
     if not devices:
         return []
     rows = connection.execute(_BESIDE, {"devices": array(devices), "most": most})

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
-from core.event import Event, Mention, Role, Strength, best_mention
-from core.identifier import BlindIndex, Identifier, IdentifierId
+from core.event import Event, EventUid, Role, Strength
+from core.identifier import BlindIndex, Identifier, IdentifierId, Namespace
 from profiles.touchpoint import Touchpoint
 from stitcher.rules import Rules
 
@@ -23,8 +23,8 @@ class Weight(IntEnum):
     PLATFORM = 4
 
 
-_ACTING = frozenset({Role.SUBJECT, Role.CONTEXT})
-_EXISTING = _ACTING | {Role.RECIPIENT}
+# Whoever exists by an event, the foremost first. Only subjects and contexts are ever linked.
+_PRECEDENCE = {Role.SUBJECT: 0, Role.CONTEXT: 1, Role.RECIPIENT: 2}
 _WEIGHTS = {strength: Weight[strength.name] for strength in Strength}
 
 Pair = tuple[IdentifierId, IdentifierId]
@@ -107,59 +107,69 @@ class Evidence:
         self.links[ends] = known + link if known else link
 
 
-def read(events: Iterable[Event], rules: Rules, index: BlindIndex) -> tuple[list[Touchpoint], Evidence]:
+def read(
+    events: Mapping[EventUid, Event], rules: Rules, index: BlindIndex
+) -> tuple[list[Touchpoint], Evidence]:
     """Return what each of *events* says, and the evidence of all of them together.
 
     The links of an event are a star from its anchor, never a clique: a weak identifier then hangs on one link.
     """
-    touchpoints = []
     evidence = Evidence()
-    for event in events:
-        touchpoints.append(_read(event, rules, index, evidence))
+    touchpoints = [_read(uid, event, rules, index, evidence) for uid, event in events.items()]
     return touchpoints, evidence
 
 
-def _read(event: Event, rules: Rules, index: BlindIndex, evidence: Evidence) -> Touchpoint:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An identifier in an event, with what its order depends on."""
+
+    role: Role
+    namespace: Namespace
+    identifier: Identifier
+    id: IdentifierId
+
+
+def _read(uid: EventUid, event: Event, rules: Rules, index: BlindIndex, evidence: Evidence) -> Touchpoint:
     standing = rules.trust[event.trust]
-    best = best_mention(event, rules.namespaces)
-    if best is None:
-        return Touchpoint(event, event.uid, None, (), ambiguous=False)
-    ids: dict[Identifier, IdentifierId] = {}
-    for mention in _people_of(event, rules):
-        identifier = mention.identifier
-        if identifier not in ids:
-            ids[identifier] = node_id = index(identifier)
-            evidence.add_node(node_id, Node(identifier, event.occurred_at, standing.vouched))
-    anchor = ids[best.identifier]
-    acting = _acting(event, ids)
-    ambiguous = _is_ambiguous(acting, rules)
-    linked = best.role is not Role.RECIPIENT and not ambiguous
-    others = tuple(sorted(ids[i] for i in acting if i != best.identifier)) if linked else ()
+    named = _named(event, rules, index)
+    for each in named:
+        evidence.add_node(each.id, Node(each.identifier, event.occurred_at, standing.vouched))
+    anchor = _anchor(named)
+    if anchor is None:
+        return Touchpoint(event, uid, None, (), ambiguous=False)
+    acting = {each.id: each for each in named if each.role is not Role.RECIPIENT}
+    ambiguous = _is_ambiguous(acting.values())
+    linked = anchor.role is not Role.RECIPIENT and not ambiguous
+    others = tuple(sorted(acting.keys() - {anchor.id})) if linked else ()
     claimed = min(_WEIGHTS[event.strength], _WEIGHTS[standing.ceiling])
     for other in others:
-        weak = "weak" in (_kind(evidence.nodes[other], rules), _kind(evidence.nodes[anchor], rules))
+        weak = acting[other].namespace.kind == "weak" or anchor.namespace.kind == "weak"
         basis = Basis(Weight.OBSERVED if weak else claimed, event.occurred_at)
         trusted = basis if standing.vouched else None
-        evidence.add_link(pair(anchor, other), Link(basis, trusted, event.occurred_at, 1))
-    return Touchpoint(event, event.uid, anchor, others, ambiguous)
+        evidence.add_link(pair(anchor.id, other), Link(basis, trusted, event.occurred_at, 1))
+    return Touchpoint(event, uid, anchor.id, others, ambiguous)
 
 
-def _people_of(event: Event, rules: Rules) -> Iterable[Mention]:
-    return (
-        mention
-        for mention in event.identifiers
-        if mention.role in _EXISTING and (known := rules.namespaces.get(mention.namespace)) and known.kind != "hint"
+def _named(event: Event, rules: Rules, index: BlindIndex) -> list[_Named]:
+    """Return the identifiers of everybody whom the event proves to exist, each once, in its foremost role."""
+    found: dict[Identifier, _Named] = {}
+    for mention in event.identifiers:
+        namespace = rules.namespaces.get(mention.namespace)
+        if mention.role in _PRECEDENCE and namespace is not None and namespace.kind != "hint":
+            identifier = mention.identifier
+            known = found.get(identifier)
+            if known is None or _PRECEDENCE[mention.role] < _PRECEDENCE[known.role]:
+                found[identifier] = _Named(mention.role, namespace, identifier, index(identifier))
+    return list(found.values())
+
+
+def _anchor(named: Iterable[_Named]) -> _Named | None:
+    """The best-ranked subject; of the contexts where there is no subject, and of the recipients where nobody acts."""
+    return min(
+        named, key=lambda each: (_PRECEDENCE[each.role], each.namespace.rank, each.identifier.text), default=None
     )
 
 
-def _acting(event: Event, ids: Mapping[Identifier, IdentifierId]) -> set[Identifier]:
-    return {m.identifier for m in event.identifiers if m.role in _ACTING and m.identifier in ids}
-
-
-def _is_ambiguous(identifiers: Iterable[Identifier], rules: Rules) -> bool:
-    slots = [i.slot for i in identifiers if rules.namespaces[i.namespace].exclusivity == "unique"]
+def _is_ambiguous(acting: Iterable[_Named]) -> bool:
+    slots = [each.identifier.slot for each in acting if each.namespace.exclusivity == "unique"]
     return len(slots) != len(set(slots))
-
-
-def _kind(node: Node, rules: Rules) -> str:
-    return rules.namespaces[node.identifier.namespace].kind

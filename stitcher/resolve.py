@@ -11,13 +11,14 @@ call.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 
 import networkx as nx
 
 from core.identifier import IdentifierId, PersonId
-from stitcher.graph import Basis, Evidence, Node, Pair, Weight
+from stitcher.graph import Basis, Evidence, Link, Node, Pair, Weight, pair
 from stitcher.rules import Rules
 
 
@@ -132,44 +133,86 @@ def resolve(evidence: Evidence, rules: Rules, settled: Settled = _NOTHING_SETTLE
     A function of the evidence alone. *settled* stands for evidence that lies outside; given all evidence there is none, and the
     result is the same.
     """
-    people = _People(evidence.nodes, rules)
-    trusted, public, both = _voices(evidence, settled)
-    first = _Resolution(people, trusted | both, _trusted(evidence, trusted | both), settled.trusted, unfinished=both)
+    voices = _heard(evidence, rules, settled)
+    difficult = voices.trusted | voices.public | voices.both
+    people = _People({i: evidence.nodes[i] for i in difficult}, rules)
+    links = {e: link for e, link in evidence.links.items() if e[0] in difficult}
+    said = {e: link.trusted for e, link in links.items() if link.trusted and e[0] not in voices.public}
+    first = _Resolution(people, voices.trusted | voices.both, said, settled.trusted, unfinished=voices.both)
     first_round = first.carried_out()
-    links = {e: link.basis for e, link in evidence.links.items() if e[0] not in trusted}
-    second = _Resolution(people, public | both, links, _inherited(settled.all, first_round.closures), before=first)
-    return _partition(evidence, people, first_round, second)
+    heard = {e: link.basis for e, link in links.items() if e[0] not in voices.trusted}
+    inherited = _inherited(settled.all, first_round.closures)
+    second = _Resolution(people, voices.public | voices.both, heard, inherited, before=first)
+    return _with_plain(voices.plain, evidence, rules, _partition(links, people, first_round, second))
 
 
-def _voices(
-    evidence: Evidence, settled: Settled
-) -> tuple[set[IdentifierId], set[IdentifierId], set[IdentifierId]]:
-    """Split the identifiers by who speaks of them, all that hangs together going together: trusted sources, the public, both.
+@dataclass(slots=True)
+class _Voices:
+    """Identifiers by who speaks of them, all that hangs together going together: trusted sources, the public, both.
 
-    Where only one of them speaks, its round decides alone, and the other would change nothing.
+    Where only one of them speaks, its round decides alone. *plain* sets hold nothing that could be in conflict.
     """
+
+    trusted: set[IdentifierId] = field(default_factory=set)
+    public: set[IdentifierId] = field(default_factory=set)
+    both: set[IdentifierId] = field(default_factory=set)
+    plain: list[set[IdentifierId]] = field(default_factory=list)
+
+
+def _heard(evidence: Evidence, rules: Rules, settled: Settled) -> _Voices:
     graph: nx.Graph[IdentifierId] = nx.Graph()
     graph.add_nodes_from(evidence.nodes)
     graph.add_edges_from(evidence.links)
-    mixed = {i for i in settled.all if settled.all[i] != settled.trusted.get(i)}
-    spoken: dict[IdentifierId, int] = dict.fromkeys(mixed, _BOTH)
-    for ends, link in evidence.links.items():
-        voice = _PUBLIC if link.trusted is None else _TRUSTED if link.trusted == link.basis else _BOTH
-        spoken[ends[0]] = spoken.get(ends[0], 0) | voice
-    found: dict[int, set[IdentifierId]] = {_TRUSTED: set(), _PUBLIC: set(), _BOTH: set()}
+    strong = {i for i, n in evidence.nodes.items() if rules.namespaces[n.identifier.namespace].kind != "weak"}
+    voices = _Voices()
     for component in nx.connected_components(graph):
-        voices = 0
-        for node_id in component:
-            voices |= spoken.get(node_id, 0)
-        found[voices or _TRUSTED] |= component
-    return found[_TRUSTED], found[_PUBLIC], found[_BOTH]
+        links = [evidence.links[pair(*ends)] for ends in graph.edges(component)] if len(component) > 1 else []
+        is_trusted = all(link.trusted == link.basis for link in links)
+        closed = [i for i in component if i in settled.all]
+        if is_trusted and not closed and _is_plain(component & strong, len(component), evidence, rules):
+            voices.plain.append(component)
+        elif is_trusted and all(settled.all[i] == settled.trusted.get(i) for i in closed):
+            voices.trusted |= component
+        elif not closed and not any(link.trusted for link in links):
+            voices.public |= component
+        else:
+            voices.both |= component
+    return voices
 
 
-_TRUSTED, _PUBLIC, _BOTH = 1, 2, 3
+def _is_plain(strong: set[IdentifierId], size: int, evidence: Evidence, rules: Rules) -> bool:
+    """Whether no rule can speak against making one person of all: at most two strong identifiers, linked, of two slots."""
+    if size > min(rules.generic_owners_max, rules.person_identifiers_max):
+        return False
+    if len(strong) < 2:
+        return True
+    if len(strong) > 2:
+        return False
+    one, other = strong
+    slots = {evidence.nodes[i].identifier.slot for i in strong}
+    return len(slots) == 2 and pair(one, other) in evidence.links
 
 
-def _trusted(evidence: Evidence, nodes: set[IdentifierId]) -> dict[Pair, Basis]:
-    return {e: link.trusted for e, link in evidence.links.items() if link.trusted and e[0] in nodes}
+def _with_plain(plain: Iterable[set[IdentifierId]], evidence: Evidence, rules: Rules, rest: Partition) -> Partition:
+    """Add the people about whom there is nothing to decide: where nothing is in conflict, they are what hangs together."""
+    person = dict(rest.person)
+    core, slots = dict(rest.all.core), dict(rest.all.slots)
+    neighbourhoods = list(rest.neighbourhoods)
+    for component in plain:
+        nodes = {i: evidence.nodes[i] for i in component}
+        person.update(dict.fromkeys(component, PersonId(min(nodes, key=lambda i: _seniority(nodes[i], rules)))))
+        strong = [i for i, n in nodes.items() if rules.namespaces[n.identifier.namespace].kind != "weak"]
+        core.update(dict.fromkeys(strong, strong[0]) if strong else {})
+        slots.update({strong[0]: frozenset(nodes[i].identifier.slot for i in strong)} if strong else {})
+        neighbourhoods.append(frozenset(component))
+    trusted = Round({**core, **rest.trusted.core}, {**slots, **rest.trusted.slots}, rest.trusted.closures)
+    everything = Round(core, slots, rest.all.closures)
+    return replace(rest, person=person, trusted=trusted, all=everything, neighbourhoods=neighbourhoods)
+
+
+def _seniority(node: Node, rules: Rules) -> tuple[datetime, int, str]:
+    """What makes an identifier canonical: the least of first event time, rank and text."""
+    return node.first_at, rules.namespaces[node.identifier.namespace].rank, node.identifier.text
 
 
 def _inherited(settled: Closures, trusted: Closures) -> dict[IdentifierId, Closure]:
@@ -178,14 +221,14 @@ def _inherited(settled: Closures, trusted: Closures) -> dict[IdentifierId, Closu
     return {**settled, **trusted, **further}
 
 
-def _partition(evidence: Evidence, people: "_People", first: Round, whole: "_Resolution") -> Partition:
+def _partition(links: Mapping[Pair, Link], people: "_People", first: Round, whole: "_Resolution") -> Partition:
     second = whole.carried_out()
     second = Round({**first.core, **second.core}, {**first.slots, **second.slots}, second.closures)
     person = people.named()
     generic = frozenset(i for i in second.closures if i in person and second.is_generic(i) and people.is_alone(i))
     refused = {
         ends: whole.refused.get(ends, Reason.GENERIC if generic.intersection(ends) else Reason.CONTESTED)
-        for ends in evidence.links
+        for ends in links
         if person[ends[0]] != person[ends[1]]
     }
     return Partition(
@@ -196,17 +239,17 @@ def _partition(evidence: Evidence, people: "_People", first: Round, whole: "_Res
         bridges=frozenset(whole.bridges),
         trusted=first,
         all=second,
-        neighbourhoods=_neighbourhoods(evidence, people.weak, first, second),
+        neighbourhoods=_neighbourhoods(people, links, first, second),
     )
 
 
 def _neighbourhoods(
-    evidence: Evidence, weak: set[IdentifierId], first: Round, second: Round
+    people: "_People", links: Mapping[Pair, Link], first: Round, second: Round
 ) -> list[frozenset[IdentifierId]]:
     graph: nx.Graph[IdentifierId] = nx.Graph()
-    graph.add_nodes_from(evidence.nodes)
-    for ends, link in evidence.links.items():
-        if not second.ignores(ends, weak) or (link.trusted and not first.ignores(ends, weak)):
+    graph.add_nodes_from(people.nodes)
+    for ends, link in links.items():
+        if not second.ignores(ends, people.weak) or (link.trusted and not first.ignores(ends, people.weak)):
             graph.add_edge(*ends)
     return [frozenset(members) for members in nx.connected_components(graph)]
 
@@ -262,7 +305,7 @@ class _People:
         """A person bears the id of the member with the least (first event time, rank, text)."""
         person = {}
         for members in self.members.values():
-            canonical = members[0] if len(members) == 1 else min(members, key=self._seniority)
+            canonical = min(members, key=lambda i: _seniority(self.nodes[i], self.rules))
             person.update(dict.fromkeys(members, PersonId(canonical)))
         return person
 
@@ -271,10 +314,6 @@ class _People:
 
     def texts(self, node_ids: Iterable[IdentifierId]) -> list[str]:
         return sorted(self.nodes[node_id].identifier.text for node_id in node_ids)
-
-    def _seniority(self, node_id: IdentifierId) -> tuple[float, int, str]:
-        node = self.nodes[node_id]
-        return node.first_at.timestamp(), self.rank(node_id), node.identifier.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,6 +426,7 @@ class _Resolution:
         candidates = [c for component in self._weak_components() for c in self._candidates(component, saw)]
         for candidate in sorted(candidates, key=lambda c: c.order):
             self._carry_out(candidate)
+        self._contest(i for i in self.closures.keys() & self.nodes if self.closures[i].closing is Closing.CLOSED)
 
     def _who_saw_whom(self) -> Mapping[IdentifierId, list[IdentifierId]]:
         saw: dict[IdentifierId, list[IdentifierId]] = defaultdict(list)

@@ -1,7 +1,7 @@
 """The evidence in PostgreSQL: links, and the part of the graph that a batch has to look at."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, Row, Sma
 
 from core.database import array, copy, metadata, run
 from core.errors import Contended
-from core.identifier import IdentifierId
+from core.identifier import Identifier, IdentifierId, PersonId
 from profiles import people
 from profiles.people import Member, Standing
 from stitcher.graph import Basis, Evidence, Link, Node, Pair, Weight
@@ -82,6 +82,27 @@ def write(connection: Connection, region: Region, evidence: Evidence, partition:
     people.insert(connection, [member for member in after if member.id not in region.members])
     people.update(connection, [m for m in after if m.id in region.members and m != region.members[m.id]])
     _write_links(connection, region, evidence, partition)
+
+
+def nobodys(connection: Connection) -> Iterator[tuple[Identifier, Standing, Sequence[PersonId]]]:
+    """Return the identifiers that nobody owns, by text, each with the people who would, by id."""
+    rows = connection.execute(
+        text(
+            """
+            SELECT it.namespace, it.scope, it.value, it.standing,
+                   array_agg(DISTINCT owner.person_id::text) FILTER (WHERE owner.person_id IS NOT NULL) AS owners
+              FROM identifier AS it
+              LEFT JOIN LATERAL (
+                SELECT other AS id FROM link WHERE one = it.id UNION ALL SELECT one FROM link WHERE other = it.id
+              ) AS seen ON true
+              LEFT JOIN identifier AS owner ON owner.id = seen.id AND owner.standing = 0
+             WHERE it.standing <> 0
+             GROUP BY it.id
+            """
+        )
+    )
+    found = [(Identifier(*row[:3]), Standing(row[3]), sorted(row[4] or ())) for row in rows]
+    yield from sorted(found, key=lambda each: each[0].text)
 
 
 def decided(region: Region, evidence: Evidence, partition: Partition) -> list[Member]:

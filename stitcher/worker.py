@@ -140,7 +140,7 @@ def stitch(
     with _timed("look up"):
         known = timeline.taken(connection, events)
     with _timed("read evidence"):
-        touchpoints, said = graph.read((e for uid, e in events.items() if uid not in known), rules, index)
+        touchpoints, said = graph.read({uid: e for uid, e in events.items() if uid not in known}, rules, index)
     if touchpoints:
         region, evidence, partition = _settle(connection, said, rules)
         difference = compare(
@@ -196,7 +196,8 @@ def _announce(
             update.merged_from = change.others
         elif change.kind == "person.split":
             update.split = True
-    versions = people.raise_versions(connection, updates, now)
+    born = [change.person for change in difference.changes if change.kind == "person.created"]
+    versions = people.raise_versions(connection, updates.keys(), born, now)
     for person, update in updates.items():
         update.cause = update.cause or causes.get(person, [])
     changed = [
@@ -206,7 +207,8 @@ def _announce(
         for c in difference.changes
     ]
     history.record(connection, [change for change in changed if change.kind != "person.created"])
-    announced = [_identity_changed(change) for change in changed] + record.announcements(updates, versions, now)
+    as_of = summary.stamp(now)
+    announced = [_identity_changed(change, as_of) for change in changed] + record.announcements(updates, versions, now)
     outbox.enqueue(connection, announced)
     metrics.ANNOUNCEMENTS.labels("profile.updated").inc(len(updates))
     metrics.ANNOUNCEMENTS.labels("identity.changed").inc(len(changed))
@@ -229,7 +231,7 @@ def _cause(change: Change, causes: Mapping[PersonId, list[str]], partition: Part
     return list(dict.fromkeys(event for person in of_change for event in causes.get(person, [])))[: record.CAUSES_MAX]
 
 
-def _identity_changed(change: IdentityChange) -> Announcement:
+def _identity_changed(change: IdentityChange, as_of: str) -> Announcement:
     return Announcement(
         topic=IDENTITY_CHANGED,
         key=change.person,
@@ -244,7 +246,7 @@ def _identity_changed(change: IdentityChange) -> Announcement:
             "into": list(change.others) if change.kind == "person.split" else [],
             "identifiers": list(change.identifiers),
             "cause": list(change.cause),
-            "as_of": summary.stamp(change.at),
+            "as_of": as_of,
         },
     )
 

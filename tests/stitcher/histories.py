@@ -81,7 +81,7 @@ def event(
 def resolved(history: Sequence[Event], by: Rules = SHIPPED) -> tuple[graph.Evidence, Partition]:
     """Everything at once, by the pure function: what every other way must come to."""
     unique = {e.uid: e for e in history}
-    _, evidence = graph.read(unique.values(), by, INDEX)
+    _, evidence = graph.read(unique, by, INDEX)
     return evidence, resolve(evidence, by)
 
 

@@ -1,0 +1,61 @@
+"""The API as an ASGI application: routes, what they stand on, and the border between them and the world."""
+
+from collections.abc import Mapping
+
+import anyio
+from fastapi import APIRouter, FastAPI
+from sqlalchemy import Engine
+
+from api import articles, people, probes, stream
+from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
+from api.feed import Feed
+from api.paths import KeepSlashes
+from api.reading import reading
+from core import database, http
+from core.clock import Clock, system_clock
+from core.errors import Unavailable
+from core.identifier import BlindIndex
+
+VERSION = "1"
+
+
+def create(
+    engine: Engine,
+    find_key: FindKey,
+    index: BlindIndex,
+    checks: Mapping[str, Check],
+    clock: Clock = system_clock,
+) -> FastAPI:
+    """Return an application that answers from the database of *engine*.
+
+    *checks* are asked, besides the database, whether we are ready. Whoever composes more roles into one process includes
+    their routers here: errors, trace ids and headers are theirs too.
+    """
+    app = FastAPI(title="Siyu", version=VERSION, summary="Who it was, what he did, how he can be reached.")
+    app.state.context = Context(
+        engine=engine,
+        keys=Keys(engine, find_key, clock),
+        index=index,
+        feed=Feed(engine),
+        checks={"database": lambda: check_database(engine), **checks},
+        reading=anyio.Semaphore(READERS_MAX),
+    )
+    app.add_exception_handler(Moved, on_moved)
+    app.add_middleware(KeepSlashes)
+    http.install(app)
+    for router in routers():
+        app.include_router(router)
+    return app
+
+
+def routers() -> list[APIRouter]:
+    """Return all routes; they find what they stand on at `app.state.context`."""
+    return [people.router, articles.router, stream.router, probes.router]
+
+
+def check_database(engine: Engine) -> None:
+    """Raise `Unavailable` when the database does not answer, or is not at the newest migration."""
+    with reading(engine) as connection:
+        present, newest = database.schema_version(connection)
+    if present != newest:
+        raise Unavailable("the database is not at the newest migration: siyu db upgrade")

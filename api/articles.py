@@ -1,0 +1,110 @@
+"""Asking about articles: who read them, and how they travelled."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, TypeAdapter
+
+from api import pages, schemas, shown
+from api.context import Clear, Snapshot
+from api.pages import Paged
+from api.paths import slashes
+from api.schemas import Page
+from core.event import Key
+from core.identifier import PersonId
+from profiles import articles, people, profile
+from profiles.profile import Wanted
+
+NODES_MAX = 1_000
+DEPTH_MAX = 1_000
+SPREADERS_MAX = 10
+
+router = APIRouter(prefix="/v1/articles", tags=["articles"])
+
+_LISTED = TypeAdapter(tuple[AwareDatetime, Key])
+_READ = TypeAdapter(tuple[AwareDatetime, PersonId])
+_TRUTH = {"true": True, "false": False}
+
+
+def article(article_id: str) -> str:
+    """Return the id in the path."""
+    return slashes(article_id)
+
+
+ArticleId = Annotated[str, Depends(article)]
+
+
+def wanted(
+    follower: Annotated[
+        Literal["true", "false"] | None, Query(description="`false`: all who are not known to follow.")
+    ] = None,
+    min_generation: Annotated[int | None, Query(ge=1, le=1_000_000)] = None,
+    min_intent: Annotated[int | None, Query(ge=0, le=100)] = None,
+    reachable: Annotated[
+        Literal["true", "false", "sms", "mail", "official_account"] | None,
+        Query(description="By any channel, by none, or by this one."),
+    ] = None,
+) -> Wanted:
+    """Return which readers are asked for."""
+    return Wanted(
+        follower=_TRUTH[follower] if follower else None,
+        min_generation=min_generation,
+        min_intent=min_intent,
+        reachable=_TRUTH.get(reachable, reachable) if reachable else None,
+    )
+
+
+@router.get("")
+def listing(connection: Snapshot, asked: Paged) -> Page[schemas.ArticleOut]:
+    """Return the articles that events have named, the newest first."""
+    found = articles.listing(connection, asked.after(_LISTED), asked.limit + 1)
+    kept, following = pages.cut(found, asked.limit, lambda last: (last.first_at, last.id))
+    return asked.answer([shown.article(each) for each in kept], following)
+
+
+@router.get("/{article_id}")
+def show(article_id: ArticleId, connection: Snapshot) -> schemas.ArticleOut:
+    """Return one article."""
+    return shown.article(articles.article(connection, article_id))
+
+
+@router.get("/{article_id}/stats")
+def stats(article_id: ArticleId, connection: Snapshot, clear: Clear) -> schemas.StatsOut:
+    """Return how an article fared: reads, generations, and who spread it most."""
+    known = articles.stats(connection, article_id)
+    spreaders = known.audience.tree.top_spreaders(SPREADERS_MAX)
+    cards = profile.cards(connection, [node.person for node in spreaders])
+    return shown.stats(article_id, known, spreaders, cards, clear=clear)
+
+
+@router.get(
+    "/{article_id}/readers",
+    response_model=Page[schemas.ReaderOut],
+    responses=pages.document("A page of readers. It can be short, or empty, though more follow: see `page.has_more`."),
+)
+def readers(
+    article_id: ArticleId,
+    wanted: Annotated[Wanted, Depends(wanted)],
+    connection: Snapshot,
+    asked: Paged,
+    clear: Clear,
+) -> Page[schemas.ReaderOut] | Response:
+    """Return the people who read an article, in the order of their first read."""
+    page = profile.readers(connection, article_id, wanted, asked.after(_READ), asked.limit)
+    shown_readers = [shown.reader(reader, card, clear=clear) for reader, card in page.found]
+    return asked.answer_either(shown_readers, page.next, shown.READERS)
+
+
+@router.get("/{article_id}/share-tree")
+def share_tree(
+    article_id: ArticleId,
+    connection: Snapshot,
+    clear: Clear,
+    root: UUID | None = None,
+    depth: Annotated[int | None, Query(ge=0, le=DEPTH_MAX)] = None,
+) -> schemas.ShareTreeOut:
+    """Return how an article travelled, from the push or from *root* down, at most *depth* steps."""
+    top = people.survivor(connection, str(root)) if root else None
+    branch = profile.branch(connection, article_id, top, depth, NODES_MAX)
+    return shown.share_tree(article_id, branch, clear=clear)

@@ -1,0 +1,32 @@
+"""Answers that say which version they are, and are not sent again to those who have it."""
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request, Response
+
+T = TypeVar("T")
+
+
+class Versioned:
+    """The reader's `If-None-Match`, and the answer to it."""
+
+    def __init__(self, request: Request, response: Response) -> None:
+        self._known = request.headers.get("if-none-match", "")
+        self._response = response
+
+    def answer(self, tag: str, made: Callable[[], T]) -> T | Response:
+        """Return what *made* makes, under the strong ETag *tag* (ASCII), or 304 where the reader has it already."""
+        headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache", "Vary": "Authorization"}
+        if self._has(headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        self._response.headers.update(headers)
+        return made()
+
+    def _has(self, etag: str) -> bool:
+        """Compare weakly, as If-None-Match does (RFC 9110, §13.1.2): a proxy that compresses may have weakened it."""
+        tags = {each.strip().removeprefix("W/") for each in self._known.split(",")}
+        return etag in tags or "*" in tags
+
+
+Cached = Annotated[Versioned, Depends()]

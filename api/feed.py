@@ -1,0 +1,208 @@
+"""The feed: what is announced, from the outbox to any number of readers, by one database session for each process.
+
+Every reader keeps his own place. The feed holds the newest rows, so that readers who keep up cost the database nothing;
+one who is behind reads the outbox himself. So nothing is buffered for anybody and nobody misses anything: what is not
+held is read, and what is gone is said to be gone (`Reset`).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import takewhile
+from threading import Event, Thread
+
+import anyio
+import structlog
+from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+
+from api.reading import reading
+from core import outbox
+from core.errors import InvalidEvent, Overloaded, Unavailable
+from core.outbox import Announcement, Cursor, Row
+from core.session import Session
+
+READERS_MAX = 500
+CATCHING_UP_MAX = 2  # readers that use a database connection at a time
+HELD_ANNOUNCEMENTS_MAX = 10_000
+READ_ROWS_MAX = 100
+WAIT_SECONDS = 0.5  # for rows whose notice came before an older transaction let them be read
+RETRY_SECONDS = 1.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A place in the stream: all rows up to *cursor* have been delivered, and *passed* announcements of the next row.
+
+    No row ever appears behind a cursor, so which is the next one does not change.
+    """
+
+    cursor: Cursor
+    passed: int = 0
+
+    @classmethod
+    def read(cls, written: str) -> "Place":
+        """Read what `str` wrote. Raises `InvalidEvent` for anything else."""
+        numbers = written.split("-")
+        if len(numbers) != 3 or not all(n.isascii() and n.isdecimal() and len(n) <= 18 for n in numbers):
+            raise InvalidEvent("invalid_event_id", "this is not the id of an event here", "/header/last-event-id")
+        xid, row, passed = map(int, numbers)
+        return cls(Cursor(xid, row), passed)
+
+    def __str__(self) -> str:
+        return f"{self.cursor.xid}-{self.cursor.id}-{self.passed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One announcement, and the place behind it."""
+
+    place: Place
+    announcement: Announcement
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """What lay between the reader's place and this one cannot be had any more: he has to begin anew."""
+
+    place: Place
+
+
+class Feed:
+    """Follows the outbox of *engine* as long as there is a reader. Used in one event loop."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._readers = 0
+        self._catching_up = anyio.Semaphore(CATCHING_UP_MAX)
+        self._begin_anew()
+
+    async def follow(self, after: Place | None) -> AsyncGenerator[Told | Reset, None]:
+        """Yield what is announced behind *after* (`None`: from now on).
+
+        Ends only when the database does not answer: the reader comes back with the last place that he was told.
+        """
+        async with self._counted():
+            try:
+                async for told in self._told(after):
+                    yield told
+            except Unavailable as error:
+                _log.warning("feed.reader_sent_away", reason=str(error))
+
+    def check_room(self) -> None:
+        """Raise `Overloaded` when there are as many readers as there may be."""
+        if self._readers >= READERS_MAX:
+            raise Overloaded("too many are reading the stream", retry_after_seconds=10)
+
+    async def _told(self, after: Place | None) -> AsyncIterator[Told | Reset]:
+        place = after or Place(await run_in_threadpool(self._latest))
+        while True:
+            news = self._news
+            rows, end = self._held_behind(place.cursor), place
+            if rows is None:
+                async with self._catching_up:
+                    rows, end = await run_in_threadpool(self._read, place)
+            if rows is None:
+                place = end
+                yield Reset(place)
+                continue
+            for row in rows:
+                for told in _unread(row, place):
+                    yield told
+                place = Place(row.cursor)
+            if not rows:
+                place = max(place, end)
+                await news.wait()
+
+    def _held_behind(self, cursor: Cursor) -> Sequence[Row] | None:
+        """Return what is held behind *cursor*, or `None` where that does not reach back to it."""
+        if self._since is None or cursor < self._since:
+            return None
+        return list(takewhile(lambda row: row.cursor > cursor, reversed(self._held)))[::-1]
+
+    def _read(self, place: Place) -> tuple[Sequence[Row] | None, Place]:
+        """Return the next rows behind *place*, `None` where some are gone, and up to where there is nothing else."""
+        with reading(self._engine) as connection:
+            latest = outbox.latest(connection)
+            if outbox.trimmed(connection) > place.cursor or place.cursor.xid > latest.xid:
+                return None, Place(latest)
+            return outbox.read(connection, place.cursor, READ_ROWS_MAX), Place(latest)
+
+    def _latest(self) -> Cursor:
+        with reading(self._engine) as connection:
+            return outbox.latest(connection)
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        self._readers += 1
+        if self._readers == 1:
+            self._begin_anew()
+            Thread(target=self._run, args=(self._stop, asyncio.get_running_loop()), name="feed", daemon=True).start()
+        try:
+            yield
+        finally:
+            self._readers -= 1
+            if self._readers == 0:
+                self._stop.set()
+
+    def _begin_anew(self) -> None:
+        self._stop = Event()
+        self._news = asyncio.Event()
+        self._held: deque[Row] = deque()
+        self._size = 0
+        self._since: Cursor | None = None  # all that was announced behind it, and has been read, is held
+
+    def _run(self, stop: Event, loop: asyncio.AbstractEventLoop) -> None:
+        cursor: Cursor | None = None
+        while not stop.is_set():
+            try:
+                with Session(self._engine, outbox.CHANNEL) as session:
+                    for since, rows in self._follow_outbox(session, cursor, stop):
+                        cursor = rows[-1].cursor if rows else since
+                        loop.call_soon_threadsafe(self._hold, stop, since, rows)
+            except Unavailable as error:
+                _log.warning("feed.unavailable", reason=str(error))
+                stop.wait(RETRY_SECONDS)
+
+    def _follow_outbox(
+        self, session: Session, cursor: Cursor | None, stop: Event
+    ) -> Iterator[tuple[Cursor, Sequence[Row]]]:
+        """Yield rows with the cursor that they lie behind; first, where there is no cursor yet, the one to start at."""
+        if cursor is None:
+            with session.connection() as connection:
+                cursor = outbox.latest(connection)
+            yield cursor, []
+        while not stop.is_set():
+            with session.connection() as connection:
+                rows = outbox.read(connection, cursor, READ_ROWS_MAX)
+            if rows:
+                yield cursor, rows
+                cursor = rows[-1].cursor
+            else:
+                session.wait(WAIT_SECONDS)
+
+    def _hold(self, stop: Event, since: Cursor, rows: Sequence[Row]) -> None:
+        """Take *rows* over from the session's thread; runs in the event loop, like all that touches what is held."""
+        if stop is not self._stop:
+            return
+        if self._since is None:
+            self._since = since
+        self._held += rows
+        self._size += sum(len(row.announcements) for row in rows)
+        while self._size > HELD_ANNOUNCEMENTS_MAX:
+            oldest = self._held.popleft()
+            self._size -= len(oldest.announcements)
+            self._since = oldest.cursor
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def _unread(row: Row, place: Place) -> Iterator[Told]:
+    """Return what of *row*, the next one behind *place*, has not been delivered."""
+    for number, announcement in enumerate(row.announcements[place.passed :], place.passed + 1):
+        is_last = number == len(row.announcements)
+        yield Told(Place(row.cursor) if is_last else Place(place.cursor, number), announcement)

@@ -1,0 +1,122 @@
+"""Asking about people."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from api import pages, schemas, shown
+from api.context import Clear, Here, Person, Snapshot
+from api.etag import Cached
+from api.pages import Paged
+from api.schemas import Page
+from core.event import Word
+from core.identifier import IdentifierId
+from profiles import people, profile
+from profiles.timeline import Filter
+from stitcher import asking
+from stitcher.asking import Place
+
+LOOKUP_MAX = 500
+
+router = APIRouter(prefix="/v1/people", tags=["people"])
+
+Written = Annotated[str, StringConstraints(max_length=1_300)]
+EventType = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)?$", max_length=64)]
+
+_PLACE = TypeAdapter(Place)
+_MOVED: dict[int | str, dict[str, Any]] = {308: {"description": "He bears another id now: see Location"}}
+
+
+class Questions(BaseModel):
+    """Identifiers to look up, written `namespace[@scope]:value`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identifiers: Annotated[list[Written], Field(min_length=1, max_length=LOOKUP_MAX)]
+
+
+class Ends(BaseModel):
+    """Two identifiers of one person, written `namespace[@scope]:value`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_: Annotated[Written, Field(alias="from")]
+    to: Written
+
+
+def wanted(
+    channel: Word | None = None,
+    type_: Annotated[EventType | None, Query(alias="type")] = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from", description="Not before this time.")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="Before this time.")] = None,
+) -> Filter:
+    """Return which lines of a timeline are asked for."""
+    return Filter(channel, type_, since, until)
+
+
+@router.post("/lookup")
+def lookup(questions: Questions, here: Here, connection: Snapshot) -> schemas.Lookup:
+    """Say whose each identifier is. They stand in the body, because what stands in a URL ends up in logs."""
+    return shown.lookup(questions.identifiers, asking.lookup(connection, questions.identifiers, here.index))
+
+
+@router.get(
+    "/{person_id}",
+    response_model=schemas.ProfileOut,
+    responses={**_MOVED, 304: {"description": "The version of If-None-Match is the present one"}},
+)
+def show(person: Person, connection: Snapshot, clear: Clear, cached: Cached) -> schemas.ProfileOut | Response:
+    """Return the profile of a person."""
+    version, _ = people.version(connection, person)
+    tag = f"{person}.{version}.{'clear' if clear else 'masked'}"
+    return cached.answer(tag, lambda: shown.profile(profile.of_person(connection, person), clear=clear))
+
+
+@router.get(
+    "/{person_id}/timeline",
+    response_model=Page[schemas.TimelineEntry],
+    responses={**_MOVED, **pages.document("A page of the timeline")},
+)
+def timeline(
+    person: Person,
+    connection: Snapshot,
+    wanted: Annotated[Filter, Depends(wanted)],
+    asked: Paged,
+    clear: Clear,
+) -> Page[schemas.TimelineEntry] | Response:
+    """Return what happened to a person on all channels, the newest first."""
+    page = asking.timeline_of(connection, person, wanted, asked.after(_PLACE) or Place(), asked.limit)
+    lines = [shown.line(line, clear=clear) for line in page.lines]
+    return asked.answer_either(lines, page.next, shown.TIMELINE)
+
+
+@router.get("/{person_id}/identity", responses=_MOVED)
+def identity(person: Person, connection: Snapshot, clear: Clear) -> schemas.IdentityOut:
+    """Return a person as a graph: identifiers, links, why they were used or refused, and where he is held together."""
+    version, _ = people.version(connection, person)
+    return shown.identity(asking.identity(connection, person), version, clear=clear)
+
+
+@router.get("/{person_id}/identity/why", responses=_MOVED)
+def why(
+    person: Person,
+    connection: Snapshot,
+    clear: Clear,
+    start: Annotated[UUID, Query(alias="from", description="The id of an identifier of this person.")],
+    to: UUID,
+) -> schemas.WhyOut:
+    """Say why two identifiers, named by their ids, are one person."""
+    members = people.of_person(connection, person)
+    ends = IdentifierId(str(start)), IdentifierId(str(to))
+    return shown.why(asking.why(connection, members, *ends), members, ends[0], clear=clear)
+
+
+@router.post("/{person_id}/identity/why", responses=_MOVED)
+def why_by_text(ends: Ends, person: Person, here: Here, connection: Snapshot, clear: Clear) -> schemas.WhyOut:
+    """Say why two identifiers, written out in the body, are one person."""
+    members = people.of_person(connection, person)
+    start = asking.identifier_of(members, ends.from_, here.index, "/from")
+    to = asking.identifier_of(members, ends.to, here.index, "/to")
+    return shown.why(asking.why(connection, members, start, to), members, start, clear=clear)

@@ -1,0 +1,330 @@
+"""What the API answers. Output schemas have no defaults: what is always there can be relied on."""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field, JsonValue
+
+T = TypeVar("T")
+
+PersonId = Annotated[str, Field(description="Leads to the person for ever, whatever is merged or split.")]
+IdentifierText = Annotated[
+    str, Field(description="`namespace[@scope]:value`; masked unless the key has people:read_pii.")
+]
+
+
+class PageEnd(BaseModel):
+    """Where a page ends."""
+
+    next_cursor: str | None
+    has_more: bool
+
+
+class Page(BaseModel, Generic[T]):
+    """Some of a list, in its order."""
+
+    data: list[T]
+    page: PageEnd
+
+
+# People
+
+
+class Found(BaseModel):
+    """Whose an identifier is; `null` where nobody has acted under it."""
+
+    identifier: str
+    person_id: str | None
+
+
+class FoundContested(BaseModel):
+    """An identifier of nobody: these people have been linked to it, and do not fit together, or are too many."""
+
+    identifier: str
+    person_id: None
+    contested_by: list[str]
+
+
+class Lookup(BaseModel):
+    """Answers in the order of the questions."""
+
+    data: list[FoundContested | Found]
+
+
+class IdentifierOut(BaseModel):
+    """One name of a person. *id* can stand in a URL and tells nothing; the identifier itself never goes into one."""
+
+    id: str
+    identifier: IdentifierText
+    namespace: str
+    scope: str
+    weak: bool
+    vouched: bool = Field(description="A trusted source has reported it.")
+    standing: Literal["owned", "contested", "generic"]
+    first_seen: datetime
+
+
+class Counts(BaseModel):
+    """How many events there are of a person."""
+
+    events: int
+    channels: dict[str, int]
+    types: dict[str, int]
+
+
+class Orders(BaseModel):
+    """What was bought. *amounts* are paid less refunded, in minor units (fen), by currency."""
+
+    paid: int
+    refunded: int
+    amounts: dict[str, int]
+
+
+class EnteredVia(BaseModel):
+    """The first event of a person, and who brought him: whose link it was, where it was read by a link."""
+
+    type: str
+    channel: str
+    article_id: str | None
+    brought_by: PersonId | None
+
+
+class ProfileOut(BaseModel):
+    """A person. *intent* is null until it has been scored."""
+
+    person_id: PersonId
+    version: int
+    as_of: datetime
+    label: str
+    is_anonymous: bool = Field(description="No strong identifier is known.")
+    contested: bool = Field(description="No human, but an identifier of several who do not fit together: nobody's.")
+    identifiers: list[IdentifierOut]
+    traits: dict[str, JsonValue]
+    company: str | None
+    first_seen: datetime
+    last_seen: datetime | None
+    counts: Counts
+    topics: dict[str, int]
+    orders: Orders
+    following: dict[str, bool] = Field(description="By account, as far as it was ever stated.")
+    consent: dict[str, bool] = Field(description="By channel, as far as it was ever stated.")
+    reachable_via: list[str] = Field(description="Channels with consent and an address; never without consent.")
+    entered_at: datetime | None
+    entered_via: EnteredVia | None
+    intent: int | None
+
+
+class MentionOut(BaseModel):
+    """An identifier as an event named it."""
+
+    namespace: str
+    scope: str
+    value: str
+    role: str
+
+
+class EventEntry(BaseModel):
+    """An event. Without people:read_pii it has no context, and what may be personal in its properties is hidden."""
+
+    kind: Literal["event"]
+    id: str
+    type: str
+    channel: str
+    source: str
+    occurred_at: datetime
+    received_at: datetime
+    identifier_id: str = Field(description="Under which identifier it stands.")
+    identifiers: list[MentionOut]
+    article: dict[str, Any] | None
+    share: dict[str, Any] | None
+    campaign: dict[str, Any] | None
+    order: dict[str, Any] | None
+    company: dict[str, Any] | None
+    properties: dict[str, Any]
+    context: dict[str, Any]
+
+
+class ChangeEntry(BaseModel):
+    """What happened to a person as a person: merged from others, split into others, identifiers moved or contested."""
+
+    kind: Literal["identity"]
+    type: str
+    occurred_at: datetime
+    version: int
+    others: list[PersonId]
+    identifier_ids: list[str]
+    cause: list[str] = Field(description="Ids of the events that brought it about.")
+
+
+TimelineEntry = Annotated[EventEntry | ChangeEntry, Field(discriminator="kind")]
+
+Strength = Literal["observed", "declared", "proven", "platform"]
+
+
+class LinkOut(BaseModel):
+    """Two identifiers said to be one person's. It unites them (*used*), or was *refused* for a reason."""
+
+    one: str
+    other: str
+    strength: Strength
+    first_at: datetime
+    last_at: datetime
+    count: int
+    vouched: bool = Field(description="A trusted source has said so.")
+    used: bool
+    refused: str | None
+
+
+class BridgeOut(BaseModel):
+    """Weak identifiers by which alone the *parts* are one person."""
+
+    identifier_ids: list[str]
+    parts: list[list[str]]
+
+
+class WeakestOut(BaseModel):
+    """The least founded of the links without which strong identifiers would fall apart, and into what."""
+
+    link: LinkOut
+    parts: list[list[str]]
+
+
+class NeighbourOut(IdentifierOut):
+    """An identifier to which a link was refused: somebody else's (*person_id*), or nobody's."""
+
+    person_id: PersonId | None
+
+
+class IdentityOut(BaseModel):
+    """A person as a graph."""
+
+    person_id: PersonId
+    version: int
+    identifiers: list[IdentifierOut]
+    links: list[LinkOut]
+    neighbours: list[NeighbourOut]
+    bridges: list[BridgeOut]
+    weakest: WeakestOut | None
+    truncated: bool
+
+
+class StepOut(BaseModel):
+    """One link of a path: from where to where, how well founded, and the newest of the events that say so."""
+
+    from_: IdentifierOut = Field(serialization_alias="from")
+    to: IdentifierOut
+    link: LinkOut
+    sources: list[str]
+    events: list[EventEntry]
+
+
+class WhyOut(BaseModel):
+    """Why two identifiers are one person: the path whose weakest link is as strong as can be."""
+
+    person_id: PersonId
+    strength: Strength | None = Field(description="Of the weakest link; null from an identifier to itself.")
+    path: list[StepOut]
+
+
+# Articles
+
+
+class ArticleOut(BaseModel):
+    """An article that some event has named."""
+
+    id: str
+    title: str | None
+    url: str | None
+    topics: list[str]
+    first_at: datetime
+
+
+class Generation(BaseModel):
+    """People at so many steps from the push; *ratio* is to the generation before."""
+
+    generation: int
+    people: int
+    ratio: float | None
+
+
+class Spreader(BaseModel):
+    """Who brought others."""
+
+    person_id: PersonId
+    label: str
+    generation: int
+    children: int
+    descendants: int
+
+
+class StatsOut(BaseModel):
+    """How an article fared. *official* and *coverage* are null until the platform's own counts have been imported."""
+
+    article_id: str
+    readers: int = Field(description="People who read it, anonymous ones included.")
+    reads: int = Field(description="By humans.")
+    anonymous_reads: int = Field(description="Of these, by people of whom no strong identifier, or none, is known.")
+    suspected_bot_reads: int
+    non_followers: int = Field(description="Readers not known to follow an account.")
+    k_factor: float | None = Field(description="People brought by people, per person.")
+    depth: int
+    generations: list[Generation]
+    top_spreaders: list[Spreader]
+    official: dict[str, int] | None
+    coverage: float | None
+
+
+class ReaderOut(BaseModel):
+    """A person who read an article. *follower* is null where nothing was ever said of it."""
+
+    person_id: PersonId
+    label: str
+    company: str | None
+    first_read_at: datetime
+    last_read_at: datetime
+    reads: int
+    dwell_ms: int
+    scroll: float
+    generation: int
+    came_from: PersonId | None
+    scene: str | None
+    follower: bool | None
+    reachable_via: list[str]
+    intent: int | None
+    presumed: bool
+
+
+class TreeNode(BaseModel):
+    """A person in the share tree; *parent* is whose link brought him (`null`: the push itself)."""
+
+    person_id: PersonId
+    label: str
+    parent: PersonId | None
+    generation: int
+    children: int
+    descendants: int
+    entered_at: datetime
+    first_read_at: datetime | None
+
+
+class ShareTreeOut(BaseModel):
+    """A share tree, parents before children; *truncated* where it has more nodes than are shown."""
+
+    article_id: str
+    nodes: list[TreeNode]
+    people: int
+    depth: int
+    truncated: bool
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(BaseModel):
+    """All that is needed answers."""
+
+    status: Literal["ok"]
+    checks: list[str]

@@ -1,0 +1,301 @@
+"""From what we know to what is shown: the schemas filled, masked for those who may not see who it is."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from api import schemas
+from api.table import Sheet
+from core.identifier import IdentifierId, PersonId
+from profiles import masking
+from profiles.articles import Article, Reader, Stats
+from profiles.history import IdentityChange
+from profiles.people import Member, Standing
+from profiles.profile import Branch, Card, Profile
+from profiles.sharetree import Node
+from profiles.timeline import Entry
+from stitcher.asking import Identity, Known, Line, Owner, Step, Weakest
+
+
+def lookup(written: Sequence[str], owners: Sequence[Owner]) -> schemas.Lookup:
+    """Show whose each of the identifiers *written* is."""
+    return schemas.Lookup(data=[_found(text, owner) for text, owner in zip(written, owners, strict=True)])
+
+
+def _found(written: str, of: Owner) -> schemas.Found | schemas.FoundContested:
+    if of.contested_by is None:
+        return schemas.Found(identifier=written, person_id=of.person)
+    return schemas.FoundContested(identifier=written, person_id=None, contested_by=list(of.contested_by))
+
+
+def profile(of: Profile, *, clear: bool) -> schemas.ProfileOut:
+    """Show a person."""
+    return schemas.ProfileOut(
+        person_id=of.id,
+        version=of.version,
+        as_of=of.as_of,
+        label=of.label(clear=clear),
+        is_anonymous=of.is_anonymous,
+        contested=of.is_contested,
+        identifiers=[identifier(member, clear=clear) for member in of.members],
+        traits=dict(of.traits) if clear else masking.traits(of.traits),
+        company=of.company,
+        first_seen=of.first_seen,
+        last_seen=of.last_seen,
+        counts=schemas.Counts(events=of.events, channels=dict(of.channels), types=dict(of.types)),
+        topics=dict(of.topics),
+        orders=schemas.Orders(paid=of.orders, refunded=of.refunds, amounts=dict(of.amounts)),
+        following=dict(of.following),
+        consent=dict(of.consent),
+        reachable_via=list(of.reachable_via),
+        entered_at=of.entrance.at if of.entrance else None,
+        entered_via=_entered_via(of),
+        intent=None,
+    )
+
+
+def _entered_via(of: Profile) -> schemas.EnteredVia | None:
+    if of.entrance is None:
+        return None
+    return schemas.EnteredVia(
+        type=of.entrance.type,
+        channel=of.entrance.channel,
+        article_id=of.entrance.article_id,
+        brought_by=of.entrance.brought_by,
+    )
+
+
+def identifier(of: Member, *, clear: bool) -> schemas.IdentifierOut:
+    """Show an identifier."""
+    return schemas.IdentifierOut(**_identifier(of, clear=clear))
+
+
+def _identifier(of: Member, *, clear: bool) -> dict[str, Any]:
+    return {
+        "id": of.id,
+        "identifier": of.identifier.text if clear else masking.identifier(of.identifier),
+        "namespace": of.identifier.namespace,
+        "scope": of.identifier.scope,
+        "weak": of.is_weak,
+        "vouched": of.vouched,
+        "standing": of.standing.name.lower(),
+        "first_seen": of.first_at,
+    }
+
+
+def line(of: Line, *, clear: bool) -> schemas.TimelineEntry:
+    """Show a line of a timeline."""
+    return _change(of) if isinstance(of, IdentityChange) else event(of, clear=clear)
+
+
+def event(of: Entry, *, clear: bool) -> schemas.EventEntry:
+    """Show an event."""
+    body = of.body if clear else masking.event(of.body)
+    return schemas.EventEntry(
+        kind="event",
+        id=body["id"],
+        type=body["type"],
+        channel=body["channel"],
+        source=body["source"],
+        occurred_at=of.occurred_at,
+        received_at=body["received_at"],
+        identifier_id=of.anchor,
+        identifiers=body.get("identifiers", []),
+        article=body.get("article"),
+        share=body.get("share"),
+        campaign=body.get("campaign"),
+        order=body.get("order"),
+        company=body.get("company"),
+        properties=body.get("properties", {}),
+        context=body.get("context", {}),
+    )
+
+
+def _change(of: IdentityChange) -> schemas.ChangeEntry:
+    return schemas.ChangeEntry(
+        kind="identity",
+        type=of.kind,
+        occurred_at=of.at,
+        version=of.version,
+        others=list(of.others),
+        identifier_ids=list(of.identifiers),
+        cause=list(of.cause),
+    )
+
+
+_COLUMNS = (
+    *("occurred_at", "kind", "type", "channel", "source", "id", "article_id", "article_title"),
+    *("order_id", "amount", "currency", "others", "properties"),
+)
+
+
+def _row(of: schemas.TimelineEntry) -> Mapping[str, object]:
+    flat = of.model_dump()
+    article, order = flat.get("article") or {}, flat.get("order") or {}
+    more = {
+        "article_id": article.get("id"),
+        "article_title": article.get("title"),
+        "order_id": order.get("id"),
+        "amount": order.get("amount"),
+        "currency": order.get("currency"),
+    }
+    return dict.fromkeys(_COLUMNS) | flat | more
+
+
+TIMELINE = Sheet(_COLUMNS, _row)
+
+
+def identity(of: Identity, version: int, *, clear: bool) -> schemas.IdentityOut:
+    """Show a person as a graph."""
+    return schemas.IdentityOut(
+        person_id=of.members[0].person_id,
+        version=version,
+        identifiers=[identifier(member, clear=clear) for member in of.members],
+        links=[link(known) for known in of.links],
+        neighbours=[_neighbour(member, clear=clear) for member in of.neighbours],
+        bridges=[
+            schemas.BridgeOut(identifier_ids=list(b.identifiers), parts=[list(part) for part in b.parts])
+            for b in of.bridges
+        ],
+        weakest=_weakest(of.weakest) if of.weakest else None,
+        truncated=of.is_truncated,
+    )
+
+
+def _weakest(of: Weakest) -> schemas.WeakestOut:
+    return schemas.WeakestOut(link=link(of.known), parts=[list(part) for part in of.parts])
+
+
+def _neighbour(of: Member, *, clear: bool) -> schemas.NeighbourOut:
+    person = of.person_id if of.standing is Standing.OWNED else None
+    return schemas.NeighbourOut(**_identifier(of, clear=clear), person_id=person)
+
+
+def link(of: Known) -> schemas.LinkOut:
+    """Show a link."""
+    return schemas.LinkOut(
+        one=of.ends[0],
+        other=of.ends[1],
+        strength=_strength(of),
+        first_at=of.first_at,
+        last_at=of.last_at,
+        count=of.count,
+        vouched=of.vouched,
+        used=of.refused is None,
+        refused=of.refused,
+    )
+
+
+def _strength(of: Known) -> schemas.Strength:
+    names: tuple[schemas.Strength, ...] = ("observed", "declared", "proven", "platform")
+    return names[of.weight - 1]
+
+
+def why(steps: Sequence[Step], members: Sequence[Member], start: IdentifierId, *, clear: bool) -> schemas.WhyOut:
+    """Show the path that begins at the identifier *start*."""
+    known = {member.id: member for member in members}
+    path = []
+    at = start
+    for step in steps:
+        one, other = step.known.ends
+        to = other if at == one else one
+        path.append(
+            schemas.StepOut(
+                from_=identifier(known[at], clear=clear),
+                to=identifier(known[to], clear=clear),
+                link=link(step.known),
+                sources=sorted({entry.body["source"] for entry in step.events}),
+                events=[event(entry, clear=clear) for entry in step.events],
+            )
+        )
+        at = to
+    weakest = min((step.known for step in steps), key=lambda known: known.weight, default=None)
+    return schemas.WhyOut(person_id=members[0].person_id, strength=_strength(weakest) if weakest else None, path=path)
+
+
+def article(of: Article) -> schemas.ArticleOut:
+    """Show an article."""
+    return schemas.ArticleOut(id=of.id, title=of.title, url=of.url, topics=list(of.topics), first_at=of.first_at)
+
+
+def stats(
+    article_id: str, of: Stats, spreaders: Sequence[Node], cards: Mapping[PersonId, Card], *, clear: bool
+) -> schemas.StatsOut:
+    """Show how an article fared."""
+    sizes = of.audience.tree.generations
+    return schemas.StatsOut(
+        article_id=article_id,
+        readers=len(of.audience.readers),
+        reads=of.reads,
+        anonymous_reads=of.anonymous_reads,
+        suspected_bot_reads=of.bot_reads,
+        non_followers=of.non_followers,
+        k_factor=of.audience.tree.k_factor,
+        depth=of.audience.tree.depth,
+        generations=[
+            schemas.Generation(
+                generation=at + 1, people=people, ratio=people / sizes[at - 1] if at else None
+            )
+            for at, people in enumerate(sizes)
+        ],
+        top_spreaders=[
+            schemas.Spreader(
+                person_id=node.person,
+                label=cards[node.person].label(clear=clear),
+                generation=node.generation,
+                children=node.children,
+                descendants=node.descendants,
+            )
+            for node in spreaders
+        ],
+        official=None,
+        coverage=None,
+    )
+
+
+def reader(of: Reader, card: Card, *, clear: bool) -> schemas.ReaderOut:
+    """Show a reader of an article."""
+    return schemas.ReaderOut(
+        person_id=of.person,
+        label=card.label(clear=clear),
+        company=card.company,
+        first_read_at=of.first_read_at,
+        last_read_at=of.last_read_at,
+        reads=of.reads,
+        dwell_ms=of.dwell_ms,
+        scroll=of.scroll,
+        generation=of.generation,
+        came_from=of.came_from,
+        scene=of.scene,
+        follower=card.follower,
+        reachable_via=list(card.reachable_via),
+        intent=None,
+        presumed=False,
+    )
+
+
+READERS: Sheet[schemas.ReaderOut] = Sheet(tuple(schemas.ReaderOut.model_fields), schemas.ReaderOut.model_dump)
+
+
+def share_tree(article_id: str, of: Branch, *, clear: bool) -> schemas.ShareTreeOut:
+    """Show a share tree, or a part of it."""
+    return schemas.ShareTreeOut(
+        article_id=article_id,
+        nodes=[_node(node, card, of.first_read_at.get(node.person), clear=clear) for node, card in of.nodes],
+        people=of.people,
+        depth=of.depth,
+        truncated=of.people > len(of.nodes),
+    )
+
+
+def _node(of: Node, card: Card, first_read_at: datetime | None, *, clear: bool) -> schemas.TreeNode:
+    return schemas.TreeNode(
+        person_id=of.person,
+        label=card.label(clear=clear),
+        parent=of.parent,
+        generation=of.generation,
+        children=of.children,
+        descendants=of.descendants,
+        entered_at=of.entered_at,
+        first_read_at=first_read_at,
+    )

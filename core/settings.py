@@ -1,0 +1,89 @@
+"""Settings: `SIYU_…` from the environment, secrets also from the file that `SIYU_…_FILE` names. Read by `siyu/` only."""
+
+import difflib
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import InvalidSetting
+
+PREFIX = "SIYU_"
+# Read by the tests and scripts of the project, not by the program.
+_FOREIGN = frozenset({"SIYU_TEST_KAFKA", "SIYU_TEST_DATABASE_URL", "SIYU_CACHE_DIR"})
+_SECRET_BYTES_MIN = 32
+
+
+class Settings(BaseSettings):
+    """Everything that an installation may choose; without any of it, all runs on embedded PostgreSQL on this machine."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    data_dir: Annotated[Path, Field(description="where embedded PostgreSQL and generated secrets are kept")] = Path(".siyu")
+    database_url: Annotated[SecretStr | None, Field(description="a PostgreSQL by URL; unset: embedded")] = None
+    log_url: Annotated[str, Field(description="`postgres:` or `kafka://host:9092,host2:9092`")] = "postgres:"
+    log_partitions: Annotated[int, Field(ge=1, le=1_024, description="of topics that are made")] = 4
+    log_replication: Annotated[int, Field(ge=-1, description="of topics that are made in Kafka; -1: the broker's")] = -1
+    secret_key: Annotated[SecretStr | None, Field(description="from which ids are derived; unset: made, and kept")] = None
+    admin_key: Annotated[SecretStr | None, Field(description="an API key with all scopes, for set-up")] = None
+    host: Annotated[str, Field(description="the address that HTTP listens on")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535, description="the port that HTTP listens on")] = 8600
+    batch_events_max: Annotated[int, Field(ge=1, le=10_000, description="events in one transaction")] = 1_000
+    rules_file: Annotated[Path | None, Field(description="identity rules other than those shipped")] = None
+
+
+def load() -> Settings:
+    """Read the settings; raises `InvalidSetting`, which names the variable and never a value."""
+    given = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in given.keys() - known - _FOREIGN:
+        if name.removesuffix("_FILE") not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            raise InvalidSetting(f"{name} is no setting; did you mean {near[0]}?")
+    from_files = {
+        name.removesuffix("_FILE").removeprefix(PREFIX).lower(): _content(name, Path(path))
+        for name, path in given.items()
+        if name.endswith("_FILE") and name not in known
+    }
+    try:
+        return Settings(**from_files)  # type: ignore[arg-type] - what a file says is checked like any setting
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        raise InvalidSetting(f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}") from None
+
+
+def index_key(settings: Settings) -> bytes:
+    """Return the installation's key, made at the first start and kept in the data folder where none is given.
+
+    All ids derive from it: another key makes other ids of the same people, and without it nothing can be looked up.
+    """
+    if settings.secret_key is not None:
+        key = settings.secret_key.get_secret_value().encode()
+        if len(key) < _SECRET_BYTES_MIN:
+            raise InvalidSetting(f"SIYU_SECRET_KEY has fewer than {_SECRET_BYTES_MIN} characters")
+        return key
+    return _kept(settings.data_dir / "secret_key").encode()
+
+
+def _kept(path: Path) -> str:
+    """Return what *path* keeps, first made whole beside it: two processes that start at once must keep the same."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = path.with_suffix(f".{os.getpid()}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            path.hardlink_to(made)
+        made.unlink()
+    return path.read_text().strip()
+
+
+def _content(name: str, path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError as error:
+        raise InvalidSetting(f"{name} names a file that cannot be read: {error.strerror}") from None

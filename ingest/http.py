@@ -1,0 +1,162 @@
+"""Collecting over HTTP: `POST /v1/events`."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+
+from core.errors import InvalidEvent
+from core.event import Submission
+from core.keys import Key
+from core.metrics import EVENTS_ACCEPTED
+from ingest import body
+from ingest.auth import FindKey, secret_in, writer
+from ingest.commit import GroupCommit
+from ingest.receive import Receiver
+
+EVENTS_MAX = 500
+SLICE_EVENTS = 50  # received at a stretch; then other requests have their turn
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event that was not taken: where it stood among those submitted, and why."""
+
+    index: int
+    code: str
+    detail: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How many of the events the log has, and which it has not."""
+
+    accepted: int
+    rejected: Sequence[Rejection]
+
+
+def routes(receiver: Receiver, commit: GroupCommit, find_key: FindKey) -> APIRouter:
+    """Return the routes that take events, for an application that knows how to answer our errors."""
+    router = APIRouter(route_class=_RawRoute, tags=["collecting"])
+
+    @router.post("/v1/events", status_code=202, responses=_RESPONSES, openapi_extra=_request())
+    async def collect_events(request: Request) -> Response:
+        """Take one event, or up to 500 of them as `{"events": […]}`.
+
+        202 means that the log has what is accepted. Of several events the bad ones are listed and the good ones taken;
+        a bad event by itself is answered 400. The write key comes as Basic user name, as Bearer token, or as `writeKey`
+        in the body. Sending an event again does no harm.
+        """
+        secret = secret_in(request.headers)
+        key = None if secret is None else await writer(secret, find_key)
+        submitted = _submitted(await body.read(request))
+        key = key or await writer(submitted.write_key, find_key)
+        receipt = await collect(submitted.events, key, receiver, commit)
+        if receipt.rejected and not submitted.is_batch:
+            fault = receipt.rejected[0]
+            raise InvalidEvent(fault.code, fault.detail, fault.pointer)
+        return Response(orjson.dumps(receipt), 202, media_type="application/json")
+
+    return router
+
+
+async def collect(documents: Sequence[object], key: Key, receiver: Receiver, commit: GroupCommit) -> Receipt:
+    """Receive *documents*, and return when the log has those that are events. Raises `Unavailable` when it has not."""
+    records = []
+    rejected = []
+    for index, document in enumerate(documents):
+        try:
+            records.append(receiver.receive(document, key)[1])
+        except InvalidEvent as error:
+            rejected.append(Rejection(index, error.code, error.detail, error.pointer))
+        if index % SLICE_EVENTS == SLICE_EVENTS - 1:
+            await asyncio.sleep(0)
+    await commit.put(records)
+    EVENTS_ACCEPTED.labels(key.trust).inc(len(records))
+    return Receipt(len(records), rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitted:
+    events: Sequence[object]
+    is_batch: bool
+    write_key: str
+
+
+def _submitted(content: bytes) -> _Submitted:
+    try:
+        document = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise InvalidEvent("invalid_json", "the body is not JSON in UTF-8") from None
+    if not isinstance(document, dict):
+        raise InvalidEvent("invalid_type", "the body is a JSON object")
+    write_key = document.pop("writeKey", "")
+    if not isinstance(write_key, str):
+        raise InvalidEvent("invalid_type", "a write key is text", "/writeKey")
+    if "events" not in document:
+        return _Submitted([document], False, write_key)
+    return _Submitted(_batch(document), True, write_key)
+
+
+def _batch(document: Mapping[str, object]) -> Sequence[object]:
+    events = document["events"]
+    if not isinstance(events, list):
+        raise InvalidEvent("invalid_type", "the events are a list", "/events")
+    if len(events) > EVENTS_MAX:
+        raise InvalidEvent("too_many_events", f"a request has at most {EVENTS_MAX} events", "/events")
+    if len(document) > 1:
+        raise InvalidEvent("unexpected_field", "beside `events` there is nothing but `writeKey`")
+    return events
+
+
+class _RawRoute(APIRoute):
+    """A route whose endpoint reads the body itself: FastAPI documents it and otherwise keeps out of the way."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    202: {"model": Receipt, "description": "The log has the accepted events."},
+    400: {"description": "This is not an event, or not JSON."},
+    401: {"description": "There is no write key, or an unknown one."},
+    403: {"description": "The key may not write events."},
+    413: {"description": "The body is larger than 1 MiB, as it came or decompressed."},
+    415: {"description": "The body is compressed in an unknown way."},
+    503: {"description": "The log cannot be reached, or too much is waiting: send it again after `Retry-After`."},
+}
+
+
+def _request() -> dict[str, Any]:
+    event = TypeAdapter(Submission).json_schema()
+    event = _inlined(event, event.pop("$defs"))
+    write_key = {"type": "string", "description": "The write key, where no header can be set."}
+    event["properties"]["writeKey"] = write_key
+    events = {"type": "array", "items": event, "maxItems": EVENTS_MAX}
+    batch = {
+        "type": "object",
+        "title": "Events",
+        "properties": {"events": events, "writeKey": write_key},
+        "required": ["events"],
+        "additionalProperties": False,
+    }
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": [event, batch]}}}}}
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Put each definition where it is named: within an OpenAPI document, `#/$defs` would lead nowhere."""
+    match schema:
+        case {"$ref": str(reference)}:
+            return _inlined(definitions[reference.rpartition("/")[2]], definitions)
+        case dict():
+            return {name: _inlined(part, definitions) for name, part in schema.items()}
+        case list():
+            return [_inlined(part, definitions) for part in schema]
+    return schema

@@ -1,0 +1,167 @@
+"""Columns of a CSV file, and which field of an event each of them is.
+
+A column is named like the field: `type`, `channel`, `occurred_at`, `id`, `source`, `strength`, or with a dot
+`article.id`, `order.amount`, `properties.anything`, `context.anything`; or like an identifier: `phone`,
+`wechat_openid@wx8a1`. Where a file has other names, a mapping says what they mean. It is a TOML or JSON file:
+
+    zone = "+08:00"            # of times that name none
+
+    [constants]                # for every event that does not say otherwise
+    type = "identify"
+    channel = "import"
+
+    [columns]                  # columns that are not listed are left out
+    "手机号" = "phone"
+    "注册时间" = "occurred_at"
+
+An empty cell says nothing. In `properties` and `context` a cell that reads like a JSON number, `true` or `false` is
+one; `article.topics` are parted by `|`. The items of an order cannot be told in CSV.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from core.errors import InvalidEvent, InvalidSetting
+from core.event import Article, Campaign, Company, Order, Share
+from core.identifier import clean_scope
+
+Document = dict[str, Any]
+Put = Callable[[Document, str], None]
+
+_PLAIN = frozenset({"type", "channel", "occurred_at", "id", "source", "strength"})
+_GROUPS = {
+    name: frozenset(field.name for field in fields(group)) - {"items"}
+    for name, group in (
+        ("article", Article),
+        ("share", Share),
+        ("campaign", Campaign),
+        ("order", Order),
+        ("company", Company),
+    )
+}
+_FREE = frozenset({"properties", "context"})
+
+_ZONE = re.compile(r"Z|[+-]\d\d:\d\d")
+_ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d)\s*\Z", re.IGNORECASE)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a file does not say itself: the fields of its *columns* (`None`: they are named like them), *constants* for
+    every event that has no such field, and the *zone* (`+08:00`) of times that name none.
+    """
+
+    columns: Mapping[str, str] | None = None
+    constants: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
+
+    def __post_init__(self) -> None:
+        if self.zone and not _ZONE.fullmatch(self.zone):
+            raise InvalidSetting("the zone of a mapping is written like +08:00")
+
+
+def read_layout(path: Path) -> Layout:
+    """Read a mapping file, JSON or TOML by its name. Raises `InvalidSetting` where it is not one."""
+    try:
+        content = path.read_bytes()
+        written = orjson.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode())
+    except ValueError as error:
+        raise InvalidSetting(f"the mapping {path.name} cannot be read: {error}") from None
+    if not isinstance(written, dict) or written.keys() - {"columns", "constants", "zone"}:
+        raise InvalidSetting(f"the mapping {path.name} has `columns`, `constants` and `zone`, and nothing else")
+    for name in ("columns", "constants"):
+        part = written.get(name, {})
+        if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
+            raise InvalidSetting(f"the {name} of the mapping {path.name} are names with a text each")
+    return Layout(written.get("columns"), written.get("constants", {}), str(written.get("zone", "")))
+
+
+class Columns:
+    """The header of one file, understood: makes of each row what a sender would have written.
+
+    Raises `InvalidEvent` for a column that is no field and no identifier of *namespaces*, and for one that is missing.
+    """
+
+    def __init__(self, header: Sequence[str], layout: Layout, namespaces: Mapping[str, object]) -> None:
+        names = [name.strip() for name in header]
+        listed = {name: name for name in names} if layout.columns is None else layout.columns
+        if missing := [name for name in listed if name not in names]:
+            raise InvalidEvent("missing_column", f"there is no column {missing[0]!r}")
+        self._width = len(names)
+        self._puts = [(at, _put(listed[name], namespaces)) for at, name in enumerate(names) if name in listed]
+        self._constants = [(_put(name, namespaces), text) for name, text in layout.constants.items()]
+        self._zone = layout.zone
+
+    def document(self, row: Sequence[str]) -> Document:
+        """Return the event that *row* tells."""
+        if len(row) != self._width:
+            raise InvalidEvent("wrong_number_of_cells", f"the header has {self._width} cells, this row has {len(row)}")
+        document: Document = {}
+        for put, text in self._constants:
+            put(document, text)
+        for at, put in self._puts:
+            if cell := row[at].strip():
+                put(document, cell)
+        return zoned(document, self._zone)
+
+
+def constants(layout: Layout, namespaces: Mapping[str, object]) -> Document:
+    """Return the constants of *layout* as the beginning of an event."""
+    document: Document = {}
+    for name, text in layout.constants.items():
+        _put(name, namespaces)(document, text)
+    return document
+
+
+def zoned(document: Document, zone: str) -> Document:
+    """Give the time of *document* the *zone* when it names none."""
+    occurred_at = document.get("occurred_at")
+    if zone and isinstance(occurred_at, str) and not _ZONED.search(occurred_at):
+        document["occurred_at"] = occurred_at + zone
+    return document
+
+
+def _put(name: str, namespaces: Mapping[str, object]) -> Put:
+    """Return what puts a cell where *name* says."""
+    group, _, part = name.partition(".")
+    namespace, _, scope = name.partition("@")
+    if name in _PLAIN:
+        return partial(_put_plain, name)
+    if name == "article.topics":
+        return _put_topics
+    if part in _GROUPS.get(group, ()):
+        return partial(_put_part, group, part)
+    if group in _FREE and part:
+        return partial(_put_free, group, part)
+    if namespace in namespaces:
+        return partial(_put_identifier, {"namespace": namespace, "scope": clean_scope(scope)})
+    raise InvalidEvent("unknown_column", f"{name!r} is neither a field of an event nor an identifier")
+
+
+def _put_plain(name: str, document: Document, cell: str) -> None:
+    document[name] = cell
+
+
+def _put_part(group: str, part: str, document: Document, cell: str) -> None:
+    document.setdefault(group, {})[part] = cell
+
+
+def _put_topics(document: Document, cell: str) -> None:
+    document.setdefault("article", {})["topics"] = [topic.strip() for topic in cell.split("|") if topic.strip()]
+
+
+def _put_free(group: str, part: str, document: Document, cell: str) -> None:
+    is_json = cell in {"true", "false"} or _NUMBER.fullmatch(cell)
+    document.setdefault(group, {})[part] = orjson.loads(cell) if is_json else cell
+
+
+def _put_identifier(slot: Document, document: Document, cell: str) -> None:
+    document.setdefault("identifiers", []).append({**slot, "value": cell})

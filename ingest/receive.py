@@ -1,0 +1,83 @@
+"""What a sender wrote becomes an event, and the record by which the log keeps it. Nothing here reads or writes."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import quote
+
+from core.clock import Clock
+from core.errors import InvalidEvent
+from core.event import EVENT_BYTES_MAX, Event, Strength, Trust, best_mention, encode, parse
+from core.identifier import BlindIndex, Namespace
+from core.keys import Key
+from core.log.port import EVENTS, Record
+from core.metrics import EVENTS_REJECTED, IDENTIFIERS_DROPPED
+
+
+class Receiver:
+    """The door: whatever comes in, by HTTP or from a file, comes through here.
+
+    *defaults* has, by the trust of a key, what an event claims that says nothing of strength.
+    """
+
+    def __init__(
+        self, namespaces: Mapping[str, Namespace], defaults: Mapping[Trust, Strength], index: BlindIndex, clock: Clock
+    ) -> None:
+        self.namespaces = namespaces
+        self._defaults = defaults
+        self._index = index
+        self._clock = clock
+
+    def receive(self, document: object, key: Key) -> tuple[Event, Record]:
+        """Return the event that *document* (JSON, or what was read from it) tells in the name of *key*, and its record.
+
+        Raises `InvalidEvent`, and nothing else, for whatever cannot be an event.
+        """
+        try:
+            event = self._event(document, key)
+            record = self._record(event)
+        except InvalidEvent as error:
+            EVENTS_REJECTED.labels(error.code).inc()
+            raise
+        for dropped in event.dropped:
+            namespace = dropped.namespace if dropped.namespace in self.namespaces else "other"
+            IDENTIFIERS_DROPPED.labels(namespace, dropped.reason).inc()
+        return event, record
+
+    def _event(self, document: object, key: Key) -> Event:
+        if not isinstance(document, bytes | Mapping):
+            raise InvalidEvent("invalid_type", "an event is a JSON object")
+        return parse(
+            document,
+            source=key.source,
+            trust=key.trust,
+            strength=self._defaults[key.trust],
+            received_at=self._clock(),
+            namespaces=self.namespaces,
+        )
+
+    def _record(self, event: Event) -> Record:
+        value = encode(event)
+        if len(value) > EVENT_BYTES_MAX:
+            raise InvalidEvent("too_large", f"an event has at most {EVENT_BYTES_MAX} bytes")
+        best = best_mention(event, self.namespaces)
+        uid = event.uid
+        key = self._index(best.identifier) if best else uid
+        return Record(key, value, _attributes(event, uid, key))
+
+
+def _attributes(event: Event, uid: str, key: str) -> Mapping[str, str]:
+    """The attributes of CloudEvents. None of them names a person to those who have not the key of the blind index."""
+    return {
+        "ce_id": uid,
+        "ce_source": _source_uri(event.source),
+        "ce_type": EVENTS,
+        "ce_specversion": "1.0",
+        "ce_time": event.occurred_at.isoformat(),
+        "ce_subject": key,
+        "content-type": "application/json",
+    }
+
+
+@lru_cache(maxsize=1_024)
+def _source_uri(source: str) -> str:
+    return f"/siyu/{quote(source, safe='')}"

@@ -1,0 +1,50 @@
+"""The command line: `siyu COMMAND`."""
+
+import logging
+import sys
+
+import structlog
+import typer
+
+from core.errors import SiyuError
+from siyu.commands import export, keys, upkeep
+from siyu.commands.ingest import ingest
+from siyu.commands.serve import stitch
+from siyu.terminal import Exit, err, say
+
+app = typer.Typer(
+    help="Siyu turns what people do on a brand's channels into people.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(ingest)
+app.command()(stitch)
+app.command()(upkeep.doctor)
+app.add_typer(keys.app, name="keys")
+app.add_typer(export.app, name="export")
+app.add_typer(upkeep.db, name="db")
+app.add_typer(upkeep.config, name="config")
+
+
+def main() -> None:
+    """Run the command that the arguments name; an error of ours is one line on stderr, never a trace."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    try:
+        app()
+    except SiyuError as error:
+        err.print(f"{say('error')}: {error}", markup=False)
+        sys.exit(Exit.FAILED)
+
+
+if __name__ == "__main__":
+    main()

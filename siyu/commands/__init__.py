@@ -1,0 +1,1 @@
+"""The commands of `siyu`, one module a subject."""

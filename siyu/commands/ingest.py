@@ -1,0 +1,100 @@
+"""`siyu ingest`: files of events into the log."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.event import Trust
+from core.keys import Key, Scope
+from core.log.port import EVENTS, Positions
+from ingest.files import STDIN, Form, Report, ingest_file
+from ingest.layout import Layout, read_layout
+from siyu import terminal
+from siyu.serving import receiver_of
+from siyu.system import System, opened
+from siyu.terminal import Exit, err, say
+from stitcher.worker import GROUP
+
+IMPORT = Key("import", frozenset({Scope.EVENTS_WRITE}), "import", Trust.IMPORT)
+
+
+def ingest(
+    files: Annotated[list[str], typer.Argument(help="NDJSON or CSV files; `-` is standard input")],
+    channel: Annotated[str | None, typer.Option(help="the channel of events that name none")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="TOML or JSON: how the columns of a CSV are to be read")] = None,
+    form: Annotated[Form | None, typer.Option("--format", help="where the name of the file does not tell")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="return when all is stitched")] = False,
+) -> None:
+    """Bring files of events into the log; what is rejected goes to FILE.rejected.ndjson with the reason."""
+    layout = _layout(mapping, channel)
+    with opened() as system, _somebody_stitching(system, wait):
+        reports = [_ingest_one(system, name, form, layout) for name in files]
+        if wait:
+            _wait(system, _ends(reports))
+    rejected = sum(report.rejected for report in reports)
+    err.print(f"{say('accepted')} {sum(r.accepted for r in reports)}, {say('rejected')} {rejected}")
+    for report in reports:
+        if report.rejects:
+            err.print(f"{say('rejects are in')} {report.rejects}")
+    if rejected:
+        raise typer.Exit(Exit.PARTLY)
+
+
+def _layout(mapping: Path | None, channel: str | None) -> Layout:
+    layout = read_layout(mapping) if mapping else Layout()
+    return replace(layout, constants={**layout.constants, "channel": channel}) if channel else layout
+
+
+def _ingest_one(system: System, name: str, form: Form | None, layout: Layout) -> Report:
+    size = None if name == STDIN else Path(name).stat().st_size
+    with terminal.progress("reading", size) as bar:
+        return ingest_file(
+            name,
+            receiver=receiver_of(system),
+            key=IMPORT,
+            log=system.log,
+            form=form,
+            layout=layout,
+            progress=lambda p: bar.update(bar.task_ids[0], completed=p.bytes_done),
+        )
+
+
+def _ends(reports: Sequence[Report]) -> Positions:
+    partitions = {partition for report in reports for partition in report.ends}
+    return {p: max(report.ends[p] for report in reports if p in report.ends) for p in partitions}
+
+
+def _wait(system: System, ends: Positions) -> None:
+    behind = total = _missing(system, ends)
+    with terminal.progress("waiting for the stitcher", total) as bar:
+        while behind:
+            time.sleep(0.05)
+            behind = _missing(system, ends)
+            bar.update(bar.task_ids[0], completed=total - behind)
+
+
+def _missing(system: System, ends: Positions) -> int:
+    done = system.log.committed(EVENTS, GROUP)
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items())
+
+
+@contextmanager
+def _somebody_stitching(system: System, wanted: bool) -> Iterator[None]:
+    """Where nobody stitches, somebody must while we wait: a process of its own, so that reading and stitching overlap."""
+    if not wanted or system.log.members(EVENTS, GROUP):
+        yield
+        return
+    stitcher = subprocess.Popen([sys.executable, "-m", "siyu", "stitch"], env=os.environ)  # noqa: S603 - ourselves
+    try:
+        yield
+    finally:
+        stitcher.terminate()
+        stitcher.wait()

@@ -1,0 +1,75 @@
+"""The composition root: settings become a database, a log, rules and an index, and nobody else chooses."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from core import database, embedded, settings
+from core.clock import Clock, system_clock
+from core.errors import InvalidSetting
+from core.identifier import BlindIndex
+from core.log.kafka import KafkaLog
+from core.log.port import Log
+from core.log.postgres import PostgresLog
+from core.settings import Settings
+from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
+from stitcher import rules
+from stitcher.rules import Rules
+from stitcher.worker import Stitcher
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """All that an installation consists of, open."""
+
+    settings: Settings
+    engine: Engine
+    log: Log
+    rules: Rules
+    index: BlindIndex
+    clock: Clock
+
+    def stitcher(self) -> Stitcher:
+        """Return a stitcher over this system."""
+        return Stitcher(self.engine, self.rules, self.index, self.clock)
+
+
+@contextmanager
+def opened() -> Iterator[System]:
+    """Open what the settings name, with the schema brought up to date, and close it at the end."""
+    chosen = settings.load()
+    rules_in_force = _rules(chosen)
+    url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
+    engine = database.connect(url)
+    try:
+        database.upgrade(engine)
+        log = _log(chosen, engine)
+        try:
+            index = BlindIndex(settings.index_key(chosen))
+            yield System(chosen, engine, log, rules_in_force, index, system_clock)
+        finally:
+            log.close()
+    finally:
+        engine.dispose()
+
+
+def _rules(chosen: Settings) -> Rules:
+    if chosen.rules_file is None:
+        return rules.shipped()
+    try:
+        return rules.read(chosen.rules_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSetting(f"SIYU_RULES_FILE cannot be read: {error.strerror}") from None
+
+
+def _log(chosen: Settings, engine: Engine) -> Log:
+    kind, _, rest = chosen.log_url.partition(":")
+    match kind:
+        case "postgres":
+            return PostgresLog(engine, chosen.log_partitions)
+        case "kafka":
+            return KafkaLog(rest.removeprefix("//").split(","), chosen.log_partitions, chosen.log_replication)
+        case _:
+            raise InvalidSetting("SIYU_LOG_URL is neither postgres: nor kafka://host:port")

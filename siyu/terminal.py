@@ -1,0 +1,96 @@
+"""How commands speak: results on stdout, progress and messages on stderr, English or Chinese by `LANG`."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import Any, TextIO
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+class Exit(IntEnum):
+    """The exit codes, which scripts rely on."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    PARTLY = 3
+    NOT_FOUND = 4
+
+
+_CHINESE = {
+    "ready": "已就绪",
+    "stopping": "正在停止",
+    "stopped": "已停止",
+    "accepted": "已接收",
+    "rejected": "已拒绝",
+    "stitched": "已缝合",
+    "rejects are in": "被拒绝的行在",
+    "waiting for the stitcher": "等待缝合",
+    "reading": "读取中",
+    "readers": "读者",
+    "timeline": "时间线",
+    "error": "错误",
+    "key": "密钥",
+    "it is shown only once": "仅显示这一次",
+    "schema is up to date": "数据库结构已是最新",
+    "follower": "粉丝",
+    "person": "人员",
+    "events": "事件",
+    "generation": "代",
+    "came from": "来自",
+    "first read": "首次阅读",
+    "reads": "次数",
+    "identifiers": "标识",
+    "time": "时间",
+    "channel": "渠道",
+    "type": "类型",
+    "what": "内容",
+}
+
+
+def say(words: str) -> str:
+    """Return *words* in the language of `LANG`: Chinese where it asks for it and we have it, else English."""
+    language = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return _CHINESE.get(words, words) if language.startswith("zh") else words
+
+
+def write_json(rows: Iterable[Mapping[str, Any]], file: TextIO | None = None) -> None:
+    """Write one JSON object a line to *file*, or to stdout."""
+    write = (file or sys.stdout).write
+    for row in rows:
+        write(orjson.dumps(row, default=str).decode() + "\n")
+
+
+def write_table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a table for a person to stdout."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(say(column))
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    out.print(table)
+
+
+def fail(message: str, code: Exit = Exit.FAILED) -> typer.Exit:
+    """Write *message* to stderr, and return what to raise."""
+    err.print(f"{say('error')}: {message}", markup=False)
+    return typer.Exit(code)
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Progress]:
+    """A progress bar on stderr, where that is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal, transient=True) as bar:
+        bar.add_task(say(what), total=total)
+        yield bar

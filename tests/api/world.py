@@ -1,0 +1,71 @@
+"""A small world to ask about: events taken by the real stitcher."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+from sqlalchemy import Engine
+
+from core import keys
+from core.database import transaction
+from core.event import Event, Strength, Trust, parse
+from core.identifier import BlindIndex, IdentifierId
+from core.identifier import parse as identifier
+from core.keys import Scope
+from profiles import people
+from stitcher import rules, worker
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+INDEX = BlindIndex(b"k" * 32)
+RULES = rules.shipped()
+
+
+@dataclass
+class World:
+    """Events happen to it, and the stitcher takes each at once."""
+
+    engine: Engine
+    numbers: "count[int]" = field(default_factory=count)
+
+    def event(self, *identifiers: object, minute: float = 0, **fields: Any) -> Event:
+        """Return a proven event *minute* minutes after the beginning of the day, of a trusted source unless it says so."""
+        trust = fields.pop("trust", Trust.SERVER)
+        written = {
+            "id": f"e{next(self.numbers)}",
+            "type": "page.viewed",
+            "channel": "web",
+            "strength": "proven",
+            "occurred_at": (NOW - timedelta(days=1) + timedelta(minutes=minute)).isoformat(),
+            "identifiers": list(identifiers),
+            **fields,
+        }
+        return parse(
+            written, source="shop", trust=trust, strength=Strength.OBSERVED, received_at=NOW, namespaces=RULES.namespaces
+        )
+
+    def happens(self, *identifiers: object, **fields: Any) -> Event:
+        """Let one event happen."""
+        event = self.event(*identifiers, **fields)
+        self.take([event])
+        return event
+
+    def take(self, events: list[Event]) -> None:
+        """Stitch *events* in one batch."""
+        with transaction(self.engine) as connection:
+            worker.stitch(connection, {event.uid: event for event in events}, RULES, INDEX, NOW)
+
+    def key(self, *scopes: Scope) -> str:
+        """Make a key and return its secret."""
+        with transaction(self.engine) as connection:
+            return keys.create(connection, scopes, "console", Trust.SERVER, NOW)[0]
+
+    def person(self, written: str) -> str:
+        """Return the person whom the identifier *written* leads to (a device that is nobody's leads to itself)."""
+        with transaction(self.engine) as connection:
+            return people.survivor(connection, index(written))
+
+
+def index(written: str) -> IdentifierId:
+    """Return the id of the identifier *written*."""
+    return INDEX(identifier(written))
