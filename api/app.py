@@ -1,10 +1,11 @@
 """The API as an ASGI application: routes, what they stand on, and the border between them and the world."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import anyio
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
+from starlette.types import Lifespan
 
 from api import articles, people, probes, stream
 from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
@@ -25,13 +26,20 @@ def create(
     index: BlindIndex,
     checks: Mapping[str, Check],
     clock: Clock = system_clock,
+    routers: Sequence[APIRouter] | None = None,
+    lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
     """Return an application that answers from the database of *engine*.
 
-    *checks* are asked, besides the database, whether we are ready. Whoever composes more roles into one process includes
-    their routers here: errors, trace ids and headers are theirs too.
+    *checks* are asked, besides the database, whether we are ready. Whoever composes other roles hands in the *routers* to
+    serve (all of ours where there are none) and what is to happen around them: errors, trace ids and headers are theirs too.
     """
-    app = FastAPI(title="Siyu", version=VERSION, summary="Who it was, what he did, how he can be reached.")
+    app = FastAPI(
+        title="Siyu",
+        version=VERSION,
+        summary="Who it was, what he did, how he can be reached.",
+        lifespan=lifespan,
+    )
     app.state.context = Context(
         engine=engine,
         keys=Keys(engine, find_key, clock),
@@ -43,13 +51,13 @@ def create(
     app.add_exception_handler(Moved, on_moved)
     app.add_middleware(KeepSlashes)
     http.install(app)
-    for router in routers():
+    for router in answering() if routers is None else routers:
         app.include_router(router)
     return app
 
 
-def routers() -> list[APIRouter]:
-    """Return all routes; they find what they stand on at `app.state.context`."""
+def answering() -> list[APIRouter]:
+    """Return all routes that answer questions; they find what they stand on at `app.state.context`."""
     return [people.router, articles.router, stream.router, probes.router]
 
 

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -28,12 +28,17 @@ class Sheet(Generic[T]):
 
 def response(sheet: Sheet[T], data: Sequence[T], headers: Mapping[str, str]) -> Response:
     """Return *data* in the form of *sheet*."""
+    return Response(file(sheet, data), 200, dict(headers), f"{MEDIA_TYPE}; charset=utf-8")
+
+
+def file(sheet: Sheet[T], data: Iterable[T]) -> bytes:
+    """Return the bytes of a file that has *data* in the form of *sheet*."""
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow(sheet.columns)
     for row in map(sheet.row, data):
-        writer.writerow([_cell(row[column]) for column in sheet.columns])
-    return Response(written.getvalue().encode("utf-8-sig"), 200, dict(headers), f"{MEDIA_TYPE}; charset=utf-8")
+        writer.writerow([cell(row[column]) for column in sheet.columns])
+    return written.getvalue().encode("utf-8-sig")
 
 
 def is_wanted(accept: str) -> bool:
@@ -51,7 +56,8 @@ def _quality(range_: str) -> float:
     return 1.0
 
 
-def _cell(value: object) -> object:
+def cell(value: object) -> object:
+    """Return *value* as it may stand in a cell."""
     match value:
         case None:
             return ""

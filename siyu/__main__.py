@@ -7,9 +7,9 @@ import structlog
 import typer
 
 from core.errors import SiyuError
-from siyu.commands import export, keys, upkeep
+from siyu.commands import article, export, keys, person, serve, upkeep
+from siyu.commands.demo import demo
 from siyu.commands.ingest import ingest
-from siyu.commands.serve import stitch
 from siyu.terminal import Exit, err, say
 
 app = typer.Typer(
@@ -18,9 +18,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.command()(ingest)
-app.command()(stitch)
-app.command()(upkeep.doctor)
+for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, upkeep.doctor):
+    app.command()(command)
+app.add_typer(person.app, name="person")
+app.add_typer(article.app, name="article")
 app.add_typer(keys.app, name="keys")
 app.add_typer(export.app, name="export")
 app.add_typer(upkeep.db, name="db")

@@ -2,11 +2,25 @@
 
 import signal
 import threading
+from collections.abc import AsyncIterator, Callable, Collection
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from types import FrameType
 
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import Connection
+
+from api import app as api
+from api import probes
+from core import keys
+from core.database import transaction
+from core.keys import Key
 from core.log.port import EVENTS
 from core.relay import Relay
+from ingest import http as collector
+from ingest.auth import KeyCache
+from ingest.commit import GroupCommit
 from ingest.receive import Receiver
 from siyu.background import Background
 from siyu.system import System
@@ -25,6 +39,43 @@ def receiver_of(system: System) -> Receiver:
     """Return the door through which every event of *system* comes."""
     defaults = {trust: standing.default for trust, standing in system.rules.trust.items()}
     return Receiver(system.rules.namespaces, defaults, system.index, system.clock)
+
+
+def application(system: System, roles: Collection[Role]) -> FastAPI:
+    """Return the web application of *roles*; what it has accepted it brings into the log before it ends."""
+    commit = GroupCommit(system.log, EVENTS)
+    routers = api.answering() if Role.API in roles else [probes.router]
+    if Role.COLLECT in roles:
+        routers.append(collector.routes(receiver_of(system), commit, KeyCache(_key_finder(system))))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await commit.close()
+
+    return api.create(
+        system.engine,
+        _find(system),
+        system.index,
+        {"log": system.log.check},
+        system.clock,
+        routers,
+        lifespan,
+    )
+
+
+def serve(system: System, roles: Collection[Role], announce: Callable[[str], None]) -> bool:
+    """Run *roles* until a signal ends them, and return whether all went well; *announce* gets the address once it serves.
+
+    On SIGTERM requests under way are answered, what was accepted is brought into the log, and a batch that was begun is
+    finished.
+    """
+    server = _Server(system, application(system, roles), announce)
+    with Background(on_failure=server.end) as background:
+        if Role.STITCH in roles:
+            start_stitching(system, background)
+        server.run()
+    return server.started and not background.failed
 
 
 def stitch(system: System) -> bool:
@@ -47,11 +98,48 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
 
 
+class _Server(uvicorn.Server):
+    """uvicorn, which says when it serves and can be told to end."""
+
+    def __init__(self, system: System, app: FastAPI, announce: Callable[[str], None]) -> None:
+        chosen = system.settings
+        super().__init__(
+            uvicorn.Config(
+                app, chosen.host, chosen.port, log_level="warning", access_log=False, timeout_graceful_shutdown=10
+            )
+        )
+        self._announce = announce
+
+    async def startup(self, sockets: "list[object] | None" = None) -> None:  # type: ignore[override] - it is given none
+        """Begin to serve, and say so."""
+        await super().startup()
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._announce(f"http://{host}:{port}")
+
+    def end(self) -> None:
+        """Ask it to end, from any thread."""
+        self.should_exit = True
+
+
+def _find(system: System) -> Callable[[Connection, str], Key]:
+    admin = system.settings.admin_key.get_secret_value() if system.settings.admin_key else None
+    return lambda connection, secret: keys.find(connection, secret, admin)
+
+
+def _key_finder(system: System) -> Callable[[str], Key]:
+    find = _find(system)
+
+    def found(secret: str) -> Key:
+        with transaction(system.engine) as connection:
+            return find(connection, secret)
+
+    return found
+
+
 def _stop_on_signals(stop: threading.Event) -> None:
     def ask(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
-
-

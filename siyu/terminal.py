@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from core.errors import NotFound
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -85,6 +87,15 @@ def fail(message: str, code: Exit = Exit.FAILED) -> typer.Exit:
     """Write *message* to stderr, and return what to raise."""
     err.print(f"{say('error')}: {message}", markup=False)
     return typer.Exit(code)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what is not there into the exit code that says so."""
+    try:
+        yield
+    except NotFound as error:
+        raise fail(str(error), Exit.NOT_FOUND) from None
 
 
 @contextmanager

@@ -223,6 +223,14 @@ class KafkaLogConsumer:
         self._consumer = consumer
         self._topic = topic
         consumer.subscribe([topic])
+        # A member that joins before it knows the topic's partitions is assigned none and may never be again (3.0.12).
+        try:
+            with _answering():
+                if not consumer.partitions_for_topic(topic):
+                    raise LeaderNotAvailableError(topic)
+        except Unavailable:
+            self.close()
+            raise
 
     def read(self, records_max: int, timeout_seconds: float) -> Sequence[Stored]:
         with _answering():

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
+from api.table import cell
 from core.identifier import Identifier
 from profiles import masking
 from siyu.export import people_rows
@@ -70,10 +71,11 @@ _NOBODYS = ("contested", "generic", "owners")
 
 
 def _write_csv(rows: Iterable[Mapping[str, Any]], file: TextIO) -> None:
+    file.write("\ufeff")
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow((*_PEOPLE, *_NOBODYS))
     for row in rows:
-        writer.writerow([safe_cell(row.get(name)) for name in (*_PEOPLE, *_NOBODYS)])
+        writer.writerow([cell(row.get(name)) for name in (*_PEOPLE, *_NOBODYS)])
 
 
 def _write_parquet(rows: Iterable[Mapping[str, Any]], output: Path) -> None:
@@ -81,21 +83,11 @@ def _write_parquet(rows: Iterable[Mapping[str, Any]], output: Path) -> None:
     kinds = (text, text, many, many, text, pa.int64(), text, text, many)
     schema = pa.schema(list(zip((*_PEOPLE, *_NOBODYS), kinds, strict=True)))
     with pq.ParquetWriter(output, schema) as writer:
-        for chunk in batched(rows, ROWS_MAX):
+        for chunk in _batched(rows, ROWS_MAX):
             writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
 
 
-def batched(rows: Iterable[Mapping[str, Any]], most: int) -> Iterator[list[Mapping[str, Any]]]:
-    """Cut *rows* into lists of at most *most*."""
+def _batched(rows: Iterable[Mapping[str, Any]], most: int) -> Iterator[list[Mapping[str, Any]]]:
     waiting = iter(rows)
     while chunk := list(islice(waiting, most)):
         yield chunk
-
-
-def safe_cell(value: object) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    written = " ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
-    return f"'{written}" if written[:1] in _FORMULA else written
-
-
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")

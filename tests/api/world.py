@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from core import keys
-from core.database import transaction
+from core.database import metadata, transaction
 from core.event import Event, Strength, Trust, parse
-from core.identifier import BlindIndex, IdentifierId
+from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.identifier import parse as identifier
 from core.keys import Scope
 from profiles import people
@@ -54,6 +54,17 @@ class World:
         """Stitch *events* in one batch."""
         with transaction(self.engine) as connection:
             worker.stitch(connection, {event.uid: event for event in events}, RULES, INDEX, NOW)
+
+    def clear(self) -> None:
+        """Let nothing have happened."""
+        with transaction(self.engine) as connection:
+            connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+
+    def people(self) -> list[PersonId]:
+        """Return everybody there is, devices that are nobody's included."""
+        with transaction(self.engine) as connection:
+            rows = connection.execute(text("SELECT DISTINCT person_id::text FROM identifier"))
+            return [PersonId(person) for person in rows.scalars()]
 
     def key(self, *scopes: Scope) -> str:
         """Make a key and return its secret."""

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from time import monotonic
 from uuid import uuid4
 
@@ -36,6 +38,27 @@ def test_appends_go_on_after_a_broker_that_hung(kafka_of_our_own: tuple[str, int
         while b"after" not in values:
             values += [each.record.value for each in consumer.read(10, 1)]
     assert set(values) - {b"meanwhile"} == {b"before", b"after"}
+    log.close()
+
+
+def test_a_consumer_of_a_young_topic_is_given_its_partitions(kafka_servers: list[str]) -> None:
+    """Also on a busy machine, where a member can join its group before it knows what there is to be given."""
+    stop = Event()
+
+    def keep_busy() -> None:
+        while not stop.is_set():
+            sum(range(10_000))
+
+    log = KafkaLog(kafka_servers, 4)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(keep_busy)
+        try:
+            for topic in [f"test.{uuid4()}" for _ in range(10)]:
+                log.append(topic, [Record("key", b"")])
+                with log.consumer(topic, topic) as consumer:
+                    assert len(consumer.read(10, 10)) == 1
+        finally:
+            stop.set()
     log.close()
 
 

@@ -1,0 +1,104 @@
+"""`siyu article`: who read it, who passed it on, and how far it went."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api import schemas, shown, table
+from api.articles import NODES_MAX, SPREADERS_MAX
+from api.shown import READERS
+from profiles import articles, profile
+from profiles.profile import Wanted
+from siyu.system import opened
+from siyu.terminal import answering, out, write_json, write_table
+from sqlalchemy import Connection
+
+app = typer.Typer(help="Ask about one article.", no_args_is_help=True)
+
+READERS_MAX = 200  # of a page, as the API has it
+
+ArticleId = Annotated[str, typer.Argument(help="the id that events name")]
+AsJson = Annotated[bool, typer.Option("--json")]
+Clear = Annotated[bool, typer.Option("--clear", help="names in full, not masked")]
+
+
+@app.command()
+def readers(
+    article_id: ArticleId,
+    as_json: AsJson = False,
+    clear: Clear = False,
+    csv: Annotated[Path | None, typer.Option("--csv", help="write a CSV file that spreadsheets open")] = None,
+) -> None:
+    """List everybody who read it, in the order of their first read."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        rows = everybody(connection, article_id, clear=clear)
+    if csv:
+        csv.write_bytes(table.file(READERS, rows))
+    elif as_json:
+        write_json(row.model_dump(mode="json") for row in rows)
+    else:
+        write_readers(rows)
+
+
+@app.command()
+def tree(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) -> None:
+    """Draw how it travelled: who stands below whose link."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        told = shown.share_tree(
+            article_id, profile.branch(connection, article_id, None, None, NODES_MAX), clear=clear
+        )
+    if as_json:
+        write_json(node.model_dump(mode="json") for node in told.nodes)
+    else:
+        write_tree(told)
+
+
+@app.command()
+def stats(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) -> None:
+    """Say how it fared: readers, generations, K, and who spread it most."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        told = figures(connection, article_id, clear=clear).model_dump(mode="json")
+    if as_json:
+        write_json([told])
+    else:
+        write_table(("", ""), told.items())
+
+
+def everybody(connection: Connection, article_id: str, *, clear: bool) -> list[schemas.ReaderOut]:
+    """Return all readers of an article."""
+    found: list[schemas.ReaderOut] = []
+    after = None
+    while True:
+        page = profile.readers(connection, article_id, Wanted(), after, READERS_MAX)
+        found += [shown.reader(reader, card, clear=clear) for reader, card in page.found]
+        after = page.next
+        if after is None:
+            return found
+
+
+def figures(connection: Connection, article_id: str, *, clear: bool) -> schemas.StatsOut:
+    """Return the figures of an article."""
+    known = articles.stats(connection, article_id)
+    spreaders = known.audience.tree.top_spreaders(SPREADERS_MAX)
+    cards = profile.cards(connection, [node.person for node in spreaders])
+    return shown.stats(article_id, known, spreaders, cards, clear=clear)
+
+
+def write_readers(rows: list[schemas.ReaderOut]) -> None:
+    """Write readers as a table."""
+    columns = ("person", "follower", "first read", "reads", "generation", "came from")
+    cells = ((r.label, r.follower, f"{r.first_read_at:%m-%d %H:%M}", r.reads, r.generation, r.came_from) for r in rows)
+    write_table(columns, cells)
+
+
+def write_tree(told: schemas.ShareTreeOut) -> None:
+    """Write a tree, each person indented below the one who brought him."""
+    below: dict[str | None, list[schemas.TreeNode]] = {}
+    for node in told.nodes:
+        below.setdefault(node.parent, []).append(node)
+    waiting = list(reversed(below.get(None, [])))
+    while waiting:
+        node = waiting.pop()
+        out.print(f"{'  ' * (node.generation - 1)}{node.label} ↓{node.descendants}")
+        waiting += reversed(below.get(node.person_id, []))

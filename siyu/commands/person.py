@@ -1,0 +1,81 @@
+"""`siyu person`: who somebody is, what he did, and why he is one person."""
+
+from typing import Annotated
+
+import typer
+
+from api import shown
+from api.shown import TIMELINE
+from core.errors import NotFound
+from core.identifier import PersonId
+from profiles import people, profile
+from profiles.timeline import Filter
+from siyu.system import System, opened
+from siyu.terminal import answering, out, write_json, write_table
+from sqlalchemy import Connection
+from stitcher import asking
+from stitcher.asking import Place
+
+app = typer.Typer(help="Ask about one person, named by any of his identifiers.", no_args_is_help=True)
+
+Named = Annotated[str, typer.Argument(help="any identifier, written namespace[@scope]:value, or a person id")]
+AsJson = Annotated[bool, typer.Option("--json")]
+Clear = Annotated[bool, typer.Option("--clear", help="identifiers and traits in full, not masked")]
+
+
+@app.command()
+def show(identifier: Named, as_json: AsJson = False, clear: Clear = False) -> None:
+    """Show the profile of a person."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        found = profile.of_person(connection, person_of(system, connection, identifier))
+        told = shown.profile(found, clear=clear).model_dump(mode="json")
+    if as_json:
+        write_json([told])
+    else:
+        write_table(("", ""), told.items())
+
+
+@app.command()
+def timeline(
+    identifier: Named,
+    limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
+    as_json: AsJson = False,
+    clear: Clear = False,
+) -> None:
+    """Show what happened to a person on all channels, the newest first."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person = person_of(system, connection, identifier)
+        page = asking.timeline_of(connection, person, Filter(), Place(), limit)
+        lines = [shown.line(line, clear=clear) for line in page.lines]
+    if as_json:
+        write_json(line.model_dump(mode="json") for line in lines)
+    else:
+        columns = ("occurred_at", "channel", "type", "article_title", "properties")
+        rows = (TIMELINE.row(line) for line in lines)
+        write_table(columns, ([row[name] for name in columns] for row in rows))
+
+
+@app.command()
+def why(first: Named, second: Named, as_json: AsJson = False, clear: Clear = False) -> None:
+    """Say why two identifiers are one person's: the strongest path between them, link by link, with its events."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        members = people.of_person(connection, person_of(system, connection, first))
+        ends = [asking.identifier_of(members, written, system.index, "") for written in (first, second)]
+        told = shown.why(asking.why(connection, members, *ends), members, ends[0], clear=clear)
+    if as_json:
+        write_json([told.model_dump(mode="json", by_alias=True)])
+        return
+    for step in told.path:
+        out.print(f"{step.from_.identifier} ── {step.link.strength} ×{step.link.count} ── {step.to.identifier}")
+        for event in step.events:
+            out.print(f"    {event.occurred_at:%Y-%m-%d %H:%M} {event.type} ({event.source})")
+
+
+def person_of(system: System, connection: Connection, written: str) -> PersonId:
+    """Return the person who bears the identifier (or the id) *written*; raises `NotFound`."""
+    if ":" not in written:
+        return people.survivor(connection, written)
+    owner = asking.lookup(connection, [written], system.index)[0]
+    if owner.person is None:
+        raise NotFound("nobody is known by this" if owner.contested_by is None else "this is nobody's: it is contested")
+    return owner.person
