@@ -25,6 +25,7 @@ def create(
     find_key: FindKey,
     index: BlindIndex,
     checks: Mapping[str, Check],
+    *,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,

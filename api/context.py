@@ -40,7 +40,7 @@ Check = Callable[[], None]
 """Raises `Unavailable` when something that we need does not answer."""
 
 
-class Moved(Exception):  # noqa: N818 - no error: it is where he is now
+class Moved(Exception):
     """The id asked for was merged into *person*'s, or has become his."""
 
     def __init__(self, person: PersonId) -> None:

@@ -233,9 +233,7 @@ def stats(
         k_factor=of.audience.tree.k_factor,
         depth=of.audience.tree.depth,
         generations=[
-            schemas.Generation(
-                generation=at + 1, people=people, ratio=people / sizes[at - 1] if at else None
-            )
+            schemas.Generation(generation=at + 1, people=people, ratio=people / sizes[at - 1] if at else None)
             for at, people in enumerate(sizes)
         ],
         top_spreaders=[

@@ -31,6 +31,9 @@ metadata = MetaData(
     }
 )
 
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of a statement written as text, whose columns only the statement knows."""
+
 # SQLSTATEs after which the same transaction, run again, can succeed: another one was in the way.
 _CONTENDED = {"40001", "40P01", "55P03", "23505"}
 
@@ -43,7 +46,7 @@ def connect(url: str) -> Engine:
     """
     try:
         parsed: URL = make_url(url).set(drivername="postgresql+psycopg")
-    except Exception as error:  # noqa: BLE001 - SQLAlchemy raises several unrelated types for an unreadable URL
+    except Exception as error:
         raise InvalidSetting("SIYU_DATABASE_URL is not a database URL") from error
     return create_engine(
         parsed,
@@ -79,7 +82,9 @@ def _named(error: DBAPIError | psycopg.Error) -> Exception:
     state = getattr(cause, "sqlstate", None)
     if state in _CONTENDED:
         return Contended(f"another transaction was in the way ({state})")
-    gone = isinstance(cause, psycopg.OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    gone = isinstance(cause, psycopg.OperationalError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
     return Unavailable("the database did not answer") if gone else error
 
 
@@ -91,7 +96,9 @@ def copy(connection: Connection, table: str, columns: Sequence[str], rows: Itera
             sink.write_row(row)
 
 
-def run(connection: Connection, statement: str, rows: Sequence[Mapping[str, object]], **more: object) -> Sequence[Row[Any]]:
+def run(
+    connection: Connection, statement: str, rows: Sequence[Mapping[str, object]], **more: object
+) -> Sequence[AnyRow]:
     """Run one *statement* for all *rows* at once, and return what it returns.
 
     The statement reads them by `json_to_recordset(:rows) AS r(column type, …)`: one parameter, one plan and one round
@@ -134,5 +141,3 @@ def _alembic(connection: Connection) -> Config:
 
 def _driver(connection: Connection) -> "psycopg.Connection[Any]":
     return cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-
-

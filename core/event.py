@@ -36,7 +36,68 @@ PAST_MAX = timedelta(days=400)
 FUTURE_MAX = timedelta(minutes=10)
 
 TYPES = frozenset(
-    ["article.pushed", "article.read", "article.shared", "article.liked", "article.favorited", "sms.sent", "sms.delivered", "sms.failed", "sms.clicked", "sms.replied", "sms.opted_out", "mail.sent", "mail.delivered", "mail.opened", "mail.clicked", "mail.bounced", "mail.complained", "mail.unsubscribed", "ad.impression", "ad.clicked", "ad.lead", "official_account.followed", "official_account.unfollowed", "official_account.menu_clicked", "official_account.scanned", "official_account.messaged", "mini_program.opened", "mini_program.paged", "mini_program.paid", "wecom.contact_added", "wecom.contact_edited", "wecom.contact_removed", "wecom.group_joined", "wecom.group_left", "page.viewed", "form.submitted", "link.clicked", "qr.scanned", "order.placed", "order.paid", "order.refunded", "coupon.issued", "coupon.claimed", "coupon.redeemed", "group.joined", "group.left", "group.active", "live.entered", "live.commented", "live.ordered", "offline.registered", "offline.checked_in", "survey.answered", "support.opened", "support.answered", "identify", "track", "consent.given", "consent.withdrawn", "person.tagged"]
+    [
+        "article.pushed",
+        "article.read",
+        "article.shared",
+        "article.liked",
+        "article.favorited",
+        "sms.sent",
+        "sms.delivered",
+        "sms.failed",
+        "sms.clicked",
+        "sms.replied",
+        "sms.opted_out",
+        "mail.sent",
+        "mail.delivered",
+        "mail.opened",
+        "mail.clicked",
+        "mail.bounced",
+        "mail.complained",
+        "mail.unsubscribed",
+        "ad.impression",
+        "ad.clicked",
+        "ad.lead",
+        "official_account.followed",
+        "official_account.unfollowed",
+        "official_account.menu_clicked",
+        "official_account.scanned",
+        "official_account.messaged",
+        "mini_program.opened",
+        "mini_program.paged",
+        "mini_program.paid",
+        "wecom.contact_added",
+        "wecom.contact_edited",
+        "wecom.contact_removed",
+        "wecom.group_joined",
+        "wecom.group_left",
+        "page.viewed",
+        "form.submitted",
+        "link.clicked",
+        "qr.scanned",
+        "order.placed",
+        "order.paid",
+        "order.refunded",
+        "coupon.issued",
+        "coupon.claimed",
+        "coupon.redeemed",
+        "group.joined",
+        "group.left",
+        "group.active",
+        "live.entered",
+        "live.commented",
+        "live.ordered",
+        "offline.registered",
+        "offline.checked_in",
+        "survey.answered",
+        "support.opened",
+        "support.answered",
+        "identify",
+        "track",
+        "consent.given",
+        "consent.withdrawn",
+        "person.tagged",
+    ]
 )
 
 
@@ -401,7 +462,9 @@ def _first_fault(error: ValidationError) -> InvalidEvent:
 
 def _is_branch(step: int | str) -> bool:
     """pydantic names the branch of a union that it tried; a sender has never heard of it."""
-    return isinstance(step, str) and (step == "_Named" or step.startswith(("constrained-", "function-", "json-or-python")))
+    return isinstance(step, str) and (
+        step == "_Named" or step.startswith(("constrained-", "function-", "json-or-python"))
+    )
 
 
 _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)

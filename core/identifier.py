@@ -22,7 +22,7 @@ from core.errors import InvalidEvent
 
 # The blind index of an identifier: a UUID, as text. Also the id of the person whose canonical identifier it is.
 IdentifierId = NewType("IdentifierId", str)
-PersonId = NewType("PersonId", str)
+PersonId = NewType("PersonId", IdentifierId)
 
 VALUE_LENGTH_MAX = 1_024
 SCOPE_LENGTH_MAX = 128
@@ -218,7 +218,27 @@ _HEX_HASH = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 _MACRO = re.compile(r"__.+__|\{.+\}|\$\{.+\}|%%.+%%", re.DOTALL)
 
 _NULL_LIKE = frozenset(
-    ["null", "none", "nil", "nan", "undefined", "n/a", "na", "unknown", "invalid", "anonymous", "guest", "test", "true", "false", "id", "email", "distinct_id", "not_authenticated", "-1"]
+    [
+        "null",
+        "none",
+        "nil",
+        "nan",
+        "undefined",
+        "n/a",
+        "na",
+        "unknown",
+        "invalid",
+        "anonymous",
+        "guest",
+        "test",
+        "true",
+        "false",
+        "id",
+        "email",
+        "distinct_id",
+        "not_authenticated",
+        "-1",
+    ]
 ) | {"[object object]", ""}
 
 # Handed out to whole series of devices, or printed in every form's example.

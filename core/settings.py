@@ -5,7 +5,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,12 +23,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    data_dir: Annotated[Path, Field(description="where embedded PostgreSQL and generated secrets are kept")] = Path(".siyu")
+    data_dir: Annotated[Path, Field(description="where embedded PostgreSQL and generated secrets are kept")] = Path(
+        ".siyu"
+    )
     database_url: Annotated[SecretStr | None, Field(description="a PostgreSQL by URL; unset: embedded")] = None
     log_url: Annotated[str, Field(description="`postgres:` or `kafka://host:9092,host2:9092`")] = "postgres:"
     log_partitions: Annotated[int, Field(ge=1, le=1_024, description="of topics that are made")] = 4
     log_replication: Annotated[int, Field(ge=-1, description="of topics that are made in Kafka; -1: the broker's")] = -1
-    secret_key: Annotated[SecretStr | None, Field(description="from which ids are derived; unset: made, and kept")] = None
+    secret_key: Annotated[SecretStr | None, Field(description="from which ids are derived; unset: made, and kept")] = (
+        None
+    )
     admin_key: Annotated[SecretStr | None, Field(description="an API key with all scopes, for set-up")] = None
     host: Annotated[str, Field(description="the address that HTTP listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="the port that HTTP listens on")] = 8600
@@ -50,7 +54,7 @@ def load() -> Settings:
         if name.endswith("_FILE") and name not in known
     }
     try:
-        return Settings(**from_files)  # type: ignore[arg-type] - what a file says is checked like any setting
+        return Settings(**cast("Any", from_files))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         raise InvalidSetting(f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg']}") from None

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from core.errors import Overloaded, Unavailable
 from core.log.port import Log, Position, Record
@@ -36,7 +37,6 @@ class GroupCommit:
         self._seconds_max = waiting_seconds_max
         self._thread = ThreadPoolExecutor(1, "append")
         self._gathering: deque[_Put] = deque()
-        self._on_its_way: Sequence[_Put] = ()
         self._events = 0
         self._bytes = 0
         self._is_closed = False
@@ -75,16 +75,16 @@ class GroupCommit:
         self._gathering.append(put)
         self._events += len(records)
         self._bytes += size_bytes
-        if not self._on_its_way:
-            self._send()
+        if self._idle.is_set():
+            self._idle.clear()
+            asyncio.get_running_loop().call_soon(self._send)  # so that requests that came together go together
         return put
 
     def _send(self) -> None:
-        self._idle.clear()
-        self._on_its_way = self._group()
-        records = [record for put in self._on_its_way for record in put.records]
+        group = self._group()
+        records = [record for put in group for record in put.records]
         append = asyncio.get_running_loop().run_in_executor(self._thread, self._log.append, self._topic, records)
-        append.add_done_callback(self._answer)
+        append.add_done_callback(partial(self._answer, group))
 
     def _group(self) -> Sequence[_Put]:
         group = [self._gathering.popleft()]
@@ -94,8 +94,7 @@ class GroupCommit:
             events += len(group[-1].records)
         return group
 
-    def _answer(self, append: "asyncio.Future[Sequence[tuple[int, Position]]]") -> None:
-        group, self._on_its_way = self._on_its_way, ()
+    def _answer(self, group: Sequence[_Put], append: "asyncio.Future[Sequence[tuple[int, Position]]]") -> None:
         failure = append.exception()
         for put in group:
             self._events -= len(put.records)

@@ -15,14 +15,13 @@ from sqlalchemy import (
     Float,
     Index,
     Integer,
-    Row,
     Table,
     Text,
     Uuid,
     text,
 )
 
-from core.database import copy, metadata, run
+from core.database import AnyRow, copy, metadata, run
 from core.errors import NotFound
 from core.event import Event
 from core.identifier import IdentifierId, PersonId
@@ -40,7 +39,9 @@ article_table = Table(
     Column("topics", ARRAY(Text), nullable=False),
     Column("stated_at", DateTime(timezone=True), nullable=False, comment="when title, url and topics were stated last"),
     Column("first_at", DateTime(timezone=True), nullable=False),
-    Column("nameless_reads", BigInteger, nullable=False, comment="reads without a usable identifier, robots not counted"),
+    Column(
+        "nameless_reads", BigInteger, nullable=False, comment="reads without a usable identifier, robots not counted"
+    ),
     Column("bot_reads", BigInteger, nullable=False),
 )
 
@@ -318,7 +319,7 @@ def sharer(connection: Connection, token: str, article_id: str) -> PersonId | No
 _ARTICLE = "id, title, url, topics, first_at, nameless_reads, bot_reads"
 
 
-def _article(row: Row[Any]) -> Article:
+def _article(row: AnyRow) -> Article:
     return Article(*row)
 
 
@@ -352,7 +353,7 @@ def audience(connection: Connection, article_id: str) -> Audience:
     article(connection, article_id)
     rows = connection.execute(_TOUCHES, {"id": article_id}).all()
     tree = sharetree.grow(Touch(row.person, row.entered_at, row.sharer) for row in rows)
-    by_person: dict[PersonId, list[Row[Any]]] = defaultdict(list)
+    by_person: dict[PersonId, list[AnyRow]] = defaultdict(list)
     for row in rows:
         if row.reads:
             by_person[row.person].append(row)
@@ -360,7 +361,7 @@ def audience(connection: Connection, article_id: str) -> Audience:
     return Audience(tree, sorted(readers, key=lambda reader: (reader.first_read_at, reader.person)))
 
 
-def _reader(person: PersonId, own: Sequence[Row[Any]], tree: Tree) -> Reader:
+def _reader(person: PersonId, own: Sequence[AnyRow], tree: Tree) -> Reader:
     node = tree.nodes[person]
     first = min(own, key=lambda row: (row.first_read_at, row.scene or ""))
     return Reader(

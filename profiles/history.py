@@ -41,10 +41,7 @@ def record(connection: Connection, changes: Sequence[IdentityChange]) -> None:
         connection,
         "identity_change",
         ("person_id", "version", "kind", "others", "identifiers", "cause", "at"),
-        (
-            (c.person, c.version, c.kind, array(c.others), array(c.identifiers), list(c.cause), c.at)
-            for c in changes
-        ),
+        ((c.person, c.version, c.kind, array(c.others), array(c.identifiers), list(c.cause), c.at) for c in changes),
     )
 
 

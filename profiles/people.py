@@ -4,7 +4,7 @@ A person's id is the id of one of his identifiers, so an id that was once announ
 identifier's row, to whoever bears it today: after merges, splits and replays alike.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
@@ -12,9 +12,23 @@ from itertools import groupby
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, JSON, BigInteger, Boolean, Column, Connection, DateTime, Index, Row, SmallInteger, Table, Text, Uuid, text
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Index,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 
-from core.database import array, copy, metadata, run
+from core.database import AnyRow, array, copy, metadata, run
 from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
 
@@ -83,10 +97,10 @@ class Member:
     closures: tuple[Closure | None, Closure | None] = (None, None)
 
 
-_COLUMNS = "id, namespace, scope, value, weak, first_at, vouched, person_id, component_id, standing, closures, witnesses"
-_SELECTED = (
-    "id::text, namespace, scope, value, weak, first_at, vouched, person_id::text, component_id::text, standing, closures"
+_COLUMNS = (
+    "id, namespace, scope, value, weak, first_at, vouched, person_id, component_id, standing, closures, witnesses"
 )
+_SELECTED = "id::text, namespace, scope, value, weak, first_at, vouched, person_id::text, component_id::text, standing, closures"
 
 
 def members(connection: Connection, ids: Collection[IdentifierId]) -> list[Member]:
@@ -238,7 +252,7 @@ def _select(connection: Connection, condition: str, ids: Collection[IdentifierId
     return [_member(row) for row in connection.execute(statement, {"ids": array(ids)})]
 
 
-def _member(row: Row[Any]) -> Member:
+def _member(row: AnyRow) -> Member:
     i, namespace, scope, value, weak, first_at, vouched, person_id, component_id, standing, closures = row
     return Member(
         i,

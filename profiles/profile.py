@@ -171,9 +171,7 @@ class Readers:
     next: Behind | None
 
 
-def readers(
-    connection: Connection, article_id: str, wanted: Wanted, after: Behind | None, most: int
-) -> Readers:
+def readers(connection: Connection, article_id: str, wanted: Wanted, after: Behind | None, most: int) -> Readers:
     """Return up to *most* readers of an article from behind *after*, by their first read. Raises `NotFound`.
 
     At most `LOOKED_AT_MAX` are looked at, so where few are wanted there may be fewer, or none, though more follow.
@@ -200,9 +198,7 @@ class Branch:
     depth: int
 
 
-def branch(
-    connection: Connection, article_id: str, root: PersonId | None, depth: int | None, most: int
-) -> Branch:
+def branch(connection: Connection, article_id: str, root: PersonId | None, depth: int | None, most: int) -> Branch:
     """Return the share tree of an article from *root* (`None`: the push) down. Raises `NotFound`."""
     reached = articles.audience(connection, article_id)
     nodes = reached.tree.below(root, depth)

@@ -214,9 +214,7 @@ def naming_both(
     return found
 
 
-def evidence(
-    connection: Connection, one: IdentifierId, other: IdentifierId, most: int
-) -> Sequence[Entry]:
+def evidence(connection: Connection, one: IdentifierId, other: IdentifierId, most: int) -> Sequence[Entry]:
     """Return up to *most* of the events, the newest first, that say *one* and *other* to be one person's.
 
     The links of an event are a star from its anchor, so each of them is anchored on one of the two and names the other.

@@ -34,7 +34,7 @@ class Background:
     def _guarded(self, name: str, loop: Callable[[threading.Event], None]) -> None:
         try:
             loop(self.stop)
-        except BaseException:  # whatever it is, the process must not go on without this loop
+        except BaseException:  # noqa: BLE001 - whatever it is, the process must not go on without this loop
             _log.exception("background.failed", loop=name)
             self.failed = True
             self.stop.set()

@@ -1,6 +1,7 @@
 """What runs for as long as it is wanted: collectors and API in one web server, stitcher and relay beside it."""
 
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -58,9 +59,9 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         _find(system),
         system.index,
         {"log": system.log.check},
-        system.clock,
-        routers,
-        lifespan,
+        clock=system.clock,
+        routers=routers,
+        lifespan=lifespan,
     )
 
 
@@ -110,9 +111,9 @@ class _Server(uvicorn.Server):
         )
         self._announce = announce
 
-    async def startup(self, sockets: "list[object] | None" = None) -> None:  # type: ignore[override] - it is given none
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve, and say so."""
-        await super().startup()
+        await super().startup(sockets)
         if self.started:
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._announce(f"http://{host}:{port}")

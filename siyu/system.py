@@ -70,6 +70,8 @@ def _log(chosen: Settings, engine: Engine) -> Log:
         case "postgres":
             return PostgresLog(engine, chosen.log_partitions)
         case "kafka":
-            return KafkaLog(rest.removeprefix("//").split(","), chosen.log_partitions, chosen.log_replication)
+            return KafkaLog(
+                rest.removeprefix("//").split(","), chosen.log_partitions, replication=chosen.log_replication
+            )
         case _:
             raise InvalidSetting("SIYU_LOG_URL is neither postgres: nor kafka://host:port")

@@ -5,4 +5,15 @@ from core.log import postgres
 from profiles import articles, history, people, summaries, timeline
 from stitcher import store
 
-__all__ = ["articles", "history", "keys", "outbox", "people", "postgres", "quarantine", "store", "summaries", "timeline"]
+__all__ = [
+    "articles",
+    "history",
+    "keys",
+    "outbox",
+    "people",
+    "postgres",
+    "quarantine",
+    "store",
+    "summaries",
+    "timeline",
+]

@@ -81,9 +81,7 @@ def _owner(member: Member | None, linked: Mapping[IdentifierId, Sequence[PersonI
     return Owner(None, linked.get(member.id, ()))
 
 
-def _linked_people(
-    connection: Connection, ids: Collection[IdentifierId]
-) -> Mapping[IdentifierId, Sequence[PersonId]]:
+def _linked_people(connection: Connection, ids: Collection[IdentifierId]) -> Mapping[IdentifierId, Sequence[PersonId]]:
     """Return whom *ids* have been linked to, up to `OWNERS_MAX` each."""
     found: dict[IdentifierId, list[PersonId]] = defaultdict(list)
     for beside in _beside(connection, ids, OWNERS_MAX):
@@ -214,9 +212,7 @@ def _bridges(graph: "nx.Graph[IdentifierId]", members: Sequence[Member]) -> Sequ
     return sorted(bridges, key=lambda bridge: tuple(bridge.identifiers))
 
 
-def _weakest(
-    graph: "nx.Graph[IdentifierId]", members: Sequence[Member], links: Mapping[Pair, Known]
-) -> Weakest | None:
+def _weakest(graph: "nx.Graph[IdentifierId]", members: Sequence[Member], links: Mapping[Pair, Known]) -> Weakest | None:
     """Of the links whose loss would part strong identifiers, return the least well founded."""
     strong = {member.id for member in members if not member.is_weak}
     cuts = [links[pair(*ends)] for ends in nx.bridges(graph)]

@@ -51,8 +51,8 @@ def compare(
     gone = set().union(*merged.values())
     single: dict[PersonId, set[IdentifierId]] = defaultdict(set)
     for node_id, person in moved.items():
-        former = before.get(node_id)
-        if former is not None and former not in gone and person not in born and person not in parted:
+        was = before.get(node_id)
+        if was is not None and was not in gone and person not in born and person not in parted:
             single[person].add(node_id)
     return Difference(
         changes=(

@@ -107,9 +107,7 @@ class Evidence:
         self.links[ends] = known + link if known else link
 
 
-def read(
-    events: Mapping[EventUid, Event], rules: Rules, index: BlindIndex
-) -> tuple[list[Touchpoint], Evidence]:
+def read(events: Mapping[EventUid, Event], rules: Rules, index: BlindIndex) -> tuple[list[Touchpoint], Evidence]:
     """Return what each of *events* says, and the evidence of all of them together.
 
     The links of an event are a star from its anchor, never a clique: a weak identifier then hangs on one link.

@@ -337,6 +337,7 @@ class _Resolution:
         nodes: set[IdentifierId],
         links: Mapping[Pair, Basis],
         settled: Closures,
+        *,
         before: "_Resolution | None" = None,
         unfinished: Collection[IdentifierId] = (),
     ) -> None:
@@ -453,7 +454,7 @@ class _Resolution:
         for weak in component:
             witness = self._witness([weak], saw)
             closure = self.closures.get(weak)
-            if closure and closure.closing is Closing.CLOSED or (self.before and weak in self.before.contested):
+            if (closure and closure.closing is Closing.CLOSED) or (self.before and weak in self.before.contested):
                 self._contest([weak])
             elif witness:
                 self.closures[weak] = Closure(Closing.CLOSED, witness)

@@ -3,11 +3,10 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, Row, SmallInteger, Table, Text, Uuid, text
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, SmallInteger, Table, Text, Uuid, text
 
-from core.database import array, copy, metadata, run
+from core.database import AnyRow, array, copy, metadata, run
 from core.errors import Contended
 from core.identifier import Identifier, IdentifierId, PersonId
 from profiles import people
@@ -152,7 +151,8 @@ def _components(region: Region, partition: Partition) -> dict[IdentifierId, Iden
 
 
 def _settled(members: Iterable[Member], opened: Collection[IdentifierId]) -> Settled:
-    trusted, everything = {}, {}
+    trusted: dict[IdentifierId, Closure] = {}
+    everything: dict[IdentifierId, Closure] = {}
     for member in members:
         if member.id not in opened:
             for kept, closures in zip(member.closures, (trusted, everything), strict=True):
@@ -214,7 +214,7 @@ def _links(
     return {(row[0], row[1]): _link(row) for row in rows if row[0] in members and row[1] in members}
 
 
-def _link(row: Row[Any]) -> tuple[Link, str | None]:
+def _link(row: AnyRow) -> tuple[Link, str | None]:
     _, _, weight, first_at, last_at, count, trusted_weight, trusted_last_at, refused = row
     trusted = Basis(Weight(trusted_weight), trusted_last_at) if trusted_weight else None
     return Link(Basis(Weight(weight), last_at), trusted, first_at, count), refused

@@ -115,7 +115,9 @@ class Stitcher:
         if len(batch) > 1:
             middle = len(batch) // 2
             return self.take(batch[:middle]) + self.take(batch[middle:])
-        refused = _refused(batch[0], "unstorable", f"the database refused it: {type(error.orig).__name__}", self._clock())
+        refused = _refused(
+            batch[0], "unstorable", f"the database refused it: {type(error.orig).__name__}", self._clock()
+        )
         with transaction(self._engine) as connection:
             quarantine.record(connection, [refused])
         return Taken(quarantined=1)
@@ -201,9 +203,7 @@ def _announce(
     for person, update in updates.items():
         update.cause = update.cause or causes.get(person, [])
     changed = [
-        IdentityChange(
-            c.person, versions[c.person], c.kind, c.others, c.identifiers, _cause(c, causes, partition), now
-        )
+        IdentityChange(c.person, versions[c.person], c.kind, c.others, c.identifiers, _cause(c, causes, partition), now)
         for c in difference.changes
     ]
     history.record(connection, [change for change in changed if change.kind != "person.created"])

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from api import schemas, shown, table
 from api.articles import NODES_MAX, SPREADERS_MAX
@@ -12,7 +13,6 @@ from profiles import articles, profile
 from profiles.profile import Wanted
 from siyu.system import opened
 from siyu.terminal import answering, out, write_json, write_table
-from sqlalchemy import Connection
 
 app = typer.Typer(help="Ask about one article.", no_args_is_help=True)
 
@@ -45,9 +45,7 @@ def readers(
 def tree(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) -> None:
     """Draw how it travelled: who stands below whose link."""
     with opened() as system, system.engine.connect() as connection, answering():
-        told = shown.share_tree(
-            article_id, profile.branch(connection, article_id, None, None, NODES_MAX), clear=clear
-        )
+        told = shown.share_tree(article_id, profile.branch(connection, article_id, None, None, NODES_MAX), clear=clear)
     if as_json:
         write_json(node.model_dump(mode="json") for node in told.nodes)
     else:

@@ -16,7 +16,7 @@ from core import outbox
 from core.event import Trust
 from core.identifier import PersonId
 from core.keys import Key, Scope
-from core.log.port import EVENTS, PROFILE_UPDATED
+from core.log.port import EVENTS, PROFILE_UPDATED, Record
 from core.outbox import Announcement, Cursor
 from profiles import people, profile
 from profiles.timeline import Filter
@@ -46,7 +46,7 @@ def demo(
         with system.engine.connect() as connection:
             lead = person_of(system, connection, sample.LEAD)
             _show_article(connection)
-            _show_lead(system, connection, lead)
+            _show_lead(connection, lead)
             _show_updates(connection, lead, updates)
         if leave_up and not serving.serve(system, set(Role), _announce):
             raise typer.Exit(Exit.FAILED)
@@ -67,7 +67,7 @@ def _load(system: System) -> Sequence[Announcement]:
     return heard
 
 
-def _batches(system: System) -> Iterator[list[object]]:
+def _batches(system: System) -> Iterator[list[Record]]:
     receiver = receiver_of(system)
     records = (receiver.receive(event, DEMO)[1] for event in sample.events(now=system.clock()))
     while batch := list(islice(records, BATCH_EVENTS)):
@@ -110,7 +110,7 @@ def _show_article(connection: Connection) -> None:
     write_readers(everybody(connection, sample.ARTICLE, clear=True)[:SHOWN_MAX])
 
 
-def _show_lead(system: System, connection: Connection, lead: PersonId) -> None:
+def _show_lead(connection: Connection, lead: PersonId) -> None:
     told = profile.of_person(connection, lead)
     out.rule(f"2  {told.label(clear=True)}: {say('everything one lead did')}")
     page = asking.timeline_of(connection, lead, Filter(), Place(), 30)

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+from sqlalchemy import Connection
 
 from api import shown
 from api.shown import TIMELINE
@@ -12,7 +13,6 @@ from profiles import people, profile
 from profiles.timeline import Filter
 from siyu.system import System, opened
 from siyu.terminal import answering, out, write_json, write_table
-from sqlalchemy import Connection
 from stitcher import asking
 from stitcher.asking import Place
 

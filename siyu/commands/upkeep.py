@@ -41,7 +41,11 @@ def show(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show every setting, where secrets are only said to be set."""
     chosen = settings.load()
     rows = [
-        {"setting": f"{settings.PREFIX}{name.upper()}", "value": _shown(getattr(chosen, name)), "meaning": field.description}
+        {
+            "setting": f"{settings.PREFIX}{name.upper()}",
+            "value": _shown(getattr(chosen, name)),
+            "meaning": field.description,
+        }
         for name, field in type(chosen).model_fields.items()
     ]
     if as_json:

@@ -67,7 +67,9 @@ def test_a_cookie_that_joins_two_halves_is_shown_as_the_bridge(world: World, mar
     assert told["weakest"]["link"]["strength"] == "observed"
 
 
-def test_the_weakest_point_is_the_least_founded_link_that_nothing_replaces(world: World, marketer: httpx.Client) -> None:
+def test_the_weakest_point_is_the_least_founded_link_that_nothing_replaces(
+    world: World, marketer: httpx.Client
+) -> None:
     world.happens(A, PHONE)
     world.happens(A, MAIL, strength="declared")
 

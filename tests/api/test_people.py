@@ -20,7 +20,9 @@ def test_each_identifier_leads_to_its_person_in_the_order_asked(world: World, ma
     world.happens(A, PHONE)
     world.happens(B)
 
-    answer = marketer.post("/v1/people/lookup", json={"identifiers": [B, "phone:139 1234 5678", "user_id:nobody-yet", "phone:null"]})
+    answer = marketer.post(
+        "/v1/people/lookup", json={"identifiers": [B, "phone:139 1234 5678", "user_id:nobody-yet", "phone:null"]}
+    )
 
     assert answer.json() == {
         "data": [
@@ -83,7 +85,10 @@ def test_who_brought_somebody_is_whose_link_he_first_read_by(world: World, marke
     shown = profile(marketer, world.person(B))
 
     assert shown["entered_via"] == {
-        "type": "article.read", "channel": "web", "article_id": "a", "brought_by": world.person(A)
+        "type": "article.read",
+        "channel": "web",
+        "article_id": "a",
+        "brought_by": world.person(A),
     }
 
 
@@ -100,9 +105,16 @@ def test_nobody_can_be_reached_without_both_an_address_and_consent(world: World,
     assert profile(marketer, world.person(A))["reachable_via"] == ["official_account", "sms"]
 
 
-def test_without_the_scope_for_it_nobody_sees_who_it_is(world: World, marketer: httpx.Client, sales: httpx.Client) -> None:
+def test_without_the_scope_for_it_nobody_sees_who_it_is(
+    world: World, marketer: httpx.Client, sales: httpx.Client
+) -> None:
     world.happens(
-        A, PHONE, MAIL, type="identify", properties={"name": "王小明", "note": "13912345678"}, context={"ip": "203.0.113.7"}
+        A,
+        PHONE,
+        MAIL,
+        type="identify",
+        properties={"name": "王小明", "note": "13912345678"},
+        context={"ip": "203.0.113.7"},
     )
     person = world.person(A)
     pages = [f"/v1/people/{person}{part}" for part in ("", "/timeline", "/identity")]
@@ -147,7 +159,9 @@ def test_a_profile_that_has_not_changed_is_not_sent_again(world: World, marketer
     assert changed.headers["etag"] != tag
 
 
-def test_the_tag_of_a_masked_profile_is_no_tag_of_a_clear_one(world: World, marketer: httpx.Client, sales: httpx.Client) -> None:
+def test_the_tag_of_a_masked_profile_is_no_tag_of_a_clear_one(
+    world: World, marketer: httpx.Client, sales: httpx.Client
+) -> None:
     world.happens(A)
     page = f"/v1/people/{world.person(A)}"
 

@@ -83,7 +83,9 @@ def test_page_by_page_every_line_is_met_exactly_once(limit: int, world: World, m
     assert walked == everything
 
 
-@pytest.mark.parametrize("cursor", ["x", "é", "bnVsbA", "e30x", "WyJhIl0", "eyJldmVudCI6WyI5OTk5LTEyLTMxVDIzOjU5OjU5LjlaIiwiYSJdfQ"])
+@pytest.mark.parametrize(
+    "cursor", ["x", "é", "bnVsbA", "e30x", "WyJhIl0", "eyJldmVudCI6WyI5OTk5LTEyLTMxVDIzOjU5OjU5LjlaIiwiYSJdfQ"]
+)
 def test_a_cursor_not_of_ours_is_refused(cursor: str, world: World, marketer: httpx.Client) -> None:
     world.happens(A)
 
@@ -142,7 +144,9 @@ def test_past_what_is_looked_through_events_stay_the_devices(
 @given(
     history=st.lists(
         st.tuples(
-            st.sets(st.sampled_from([A, B, "phone:+8613912345678", KIOSK, "anonymous_id@web:c"]), min_size=1, max_size=3),
+            st.sets(
+                st.sampled_from([A, B, "phone:+8613912345678", KIOSK, "anonymous_id@web:c"]), min_size=1, max_size=3
+            ),
             st.integers(0, 200),
         ),
         min_size=1,

@@ -41,7 +41,12 @@ class World:
             **fields,
         }
         return parse(
-            written, source="shop", trust=trust, strength=Strength.OBSERVED, received_at=NOW, namespaces=RULES.namespaces
+            written,
+            source="shop",
+            trust=trust,
+            strength=Strength.OBSERVED,
+            received_at=NOW,
+            namespaces=RULES.namespaces,
         )
 
     def happens(self, *identifiers: object, **fields: Any) -> Event:

@@ -53,7 +53,9 @@ def test_a_session_of_which_the_beginning_may_be_missing_is_nobodys() -> None:
 
 
 moments_on_a_device = st.lists(
-    st.builds(moment, st.integers(0, 300), st.sampled_from([None, None, "A", "B"])), max_size=30, unique_by=lambda m: m.uid
+    st.builds(moment, st.integers(0, 300), st.sampled_from([None, None, "A", "B"])),
+    max_size=30,
+    unique_by=lambda m: m.uid,
 )
 
 
@@ -67,7 +69,9 @@ def test_the_order_in_which_events_are_read_does_not_matter(moments: list[Moment
 
 
 @given(moments_on_a_device)
-def test_an_event_is_somebodys_exactly_when_he_alone_can_be_reached_without_a_longer_pause(moments: list[Moment]) -> None:
+def test_an_event_is_somebodys_exactly_when_he_alone_can_be_reached_without_a_longer_pause(
+    moments: list[Moment],
+) -> None:
     """The definition, written out: from event to event, never more than half an hour apart, whom does one meet?"""
     expected = {m.uid: met.pop() for m in moments if m.person is None and len(met := _met(m, moments)) == 1}
 

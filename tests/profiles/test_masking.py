@@ -36,7 +36,14 @@ def test_an_event_is_shown_without_who_and_where() -> None:
     body = {
         "id": "e1",
         "identifiers": [{"namespace": "phone", "scope": "", "value": "+8613912345678", "role": "subject"}],
-        "properties": {"name": "王小明", "call": 13912345678, "scroll": 0.5, "bot": False, "channel": "sms", "more": ["x"]},
+        "properties": {
+            "name": "王小明",
+            "call": 13912345678,
+            "scroll": 0.5,
+            "bot": False,
+            "channel": "sms",
+            "more": ["x"],
+        },
         "context": {"ip": "203.0.113.7"},
     }
 
@@ -44,7 +51,12 @@ def test_an_event_is_shown_without_who_and_where() -> None:
 
     assert shown["identifiers"][0]["value"] == "+86139****5678"
     assert shown["properties"] == {
-        "name": "***", "call": "***", "scroll": 0.5, "bot": False, "channel": "sms", "more": "***"
+        "name": "***",
+        "call": "***",
+        "scroll": 0.5,
+        "bot": False,
+        "channel": "sms",
+        "more": "***",
     }
     assert shown["context"] == {}
     assert body["context"]

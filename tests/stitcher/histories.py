@@ -74,7 +74,15 @@ def event(
     """One event of which only its identifiers matter."""
     at = DAY + timedelta(minutes=minute)
     return Event(
-        name, "page.viewed", "web", "laws", trust, at, DAY + timedelta(days=1), identifiers=tuple(who), strength=strength
+        name,
+        "page.viewed",
+        "web",
+        "laws",
+        trust,
+        at,
+        DAY + timedelta(days=1),
+        identifiers=tuple(who),
+        strength=strength,
     )
 
 

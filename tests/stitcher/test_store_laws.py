@@ -77,12 +77,25 @@ def test_every_event_is_one_touchpoint_of_one_living_person(
         ).scalar_one()
         counted = connection.execute(text("SELECT coalesce(sum(events), 0) FROM summary")).scalar_one()
     assert touchpoints == len(history)
-    assert owned == counted == sum(1 for e in history if any(m.role != "hint" and m.namespace != "loyalty" and m.role in ("subject", "context", "recipient") for m in e.identifiers))
+    assert (
+        owned
+        == counted
+        == sum(
+            1
+            for e in history
+            if any(
+                m.role != "hint" and m.namespace != "loyalty" and m.role in ("subject", "context", "recipient")
+                for m in e.identifiers
+            )
+        )
+    )
 
 
 @one_database
 @given(histories.histories(), st.randoms(use_true_random=False))
-def test_what_is_taken_again_changes_and_announces_nothing(engine: Engine, history: list[Event], random: Random) -> None:
+def test_what_is_taken_again_changes_and_announces_nothing(
+    engine: Engine, history: list[Event], random: Random
+) -> None:
     """Case A5, for everything."""
     database.empty(engine)
     database.take(engine, history)
