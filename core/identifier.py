@@ -121,21 +121,23 @@ def split(written: str) -> tuple[str, str, str]:
 
 def clean_scope(scope: str) -> str:
     """Return *scope* without format characters and outer white space; raise `InvalidEvent` where it cannot be one."""
-    scope = _bare(scope)
-    if len(scope) > SCOPE_LENGTH_MAX or ":" in scope:
+    scope = bare(scope)
+    if len(scope) > SCOPE_LENGTH_MAX or ":" in scope or _UNSTORABLE.search(scope):
         raise InvalidEvent("invalid_scope", f"a scope has at most {SCOPE_LENGTH_MAX} characters and no colon")
     return scope
 
 
-@lru_cache(maxsize=65_536)
 def clean(namespace: str, value: str) -> str | Drop:
     """Return *value* in the normal form of *namespace*, or why it is of no use.
 
     What is refused here is what trackers send for nobody in particular, by which strangers would become one person.
     """
-    if len(value) > VALUE_LENGTH_MAX:
-        return Drop.TOO_LONG
-    value = _bare(value)
+    return _cleaned(namespace, value) if len(value) <= VALUE_LENGTH_MAX else Drop.TOO_LONG
+
+
+@lru_cache(maxsize=65_536)
+def _cleaned(namespace: str, value: str) -> str | Drop:
+    value = bare(value)
     reason = _useless(value)
     if reason is not None:
         return reason
@@ -150,7 +152,8 @@ def clean(namespace: str, value: str) -> str | Drop:
             return value
 
 
-def _bare(value: str) -> str:
+def bare(value: str) -> str:
+    """Return *value* as everything written is compared: without format characters and outer white space, in NFKC."""
     visible = "".join(c for c in value if unicodedata.category(c) != "Cf") if not value.isascii() else value
     return unicodedata.normalize("NFKC", visible).strip()
 
@@ -158,6 +161,10 @@ def _bare(value: str) -> str:
 def _useless(value: str) -> Drop | None:
     if not value:
         return Drop.EMPTY
+    if len(value) > VALUE_LENGTH_MAX:  # normalising can lengthen
+        return Drop.TOO_LONG
+    if _UNSTORABLE.search(value):
+        return Drop.INVALID
     if _ZEROS.fullmatch(value):
         return Drop.ZEROS
     folded = value.casefold()
@@ -213,6 +220,7 @@ def _is_patterned(digits: str) -> bool:
 _MOBILE = {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 _NAMESPACE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # PostgreSQL has no NUL, and UTF-8 no half of a pair
 _ZEROS = re.compile(r"[0-]*")
 _HEX_HASH = re.compile(r"[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}")
 _MACRO = re.compile(r"__.+__|\{.+\}|\$\{.+\}|%%.+%%", re.DOTALL)
@@ -244,7 +252,14 @@ _NULL_LIKE = frozenset(
 # Handed out to whole series of devices, or printed in every form's example.
 _SHARED = frozenset({"9774d56d682e549c", "13800138000"})
 
-_ZERO_VALUES = ("0", "00000000-0000-0000-0000-000000000000", "0" * 14, "0" * 15, "0" * 16, "0" * 32)
+_ZERO_VALUES = frozenset("0" * length for length in range(1, 41)) | {"00000000-0000-0000-0000-000000000000"}
+# Runs and staircases as long as phone numbers and ids of devices are.
+_PATTERNED_VALUES = frozenset(
+    "".join(str((first + step * place) % 10) for place in range(length))
+    for length in range(8, 17)
+    for first in range(10)
+    for step in (0, 1, -1)
+)
 
 
 def _hashes(values: frozenset[str]) -> frozenset[str]:
@@ -256,4 +271,4 @@ def _hashes(values: frozenset[str]) -> frozenset[str]:
     )
 
 
-_HASHES_OF_NOTHING = _hashes(_NULL_LIKE | _SHARED | frozenset(_ZERO_VALUES))
+_HASHES_OF_NOTHING = _hashes(_NULL_LIKE | _SHARED | _ZERO_VALUES | _PATTERNED_VALUES)

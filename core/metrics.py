@@ -14,3 +14,9 @@ STITCH_SECONDS = Counter("siyu_stitch_seconds", "Where the stitcher's time goes"
 BATCHES_RETRIED = Counter("siyu_batches_retried", "Batches taken again, by cause", ["cause"], registry=REGISTRY)
 ANNOUNCEMENTS = Counter("siyu_announcements", "Changes written to the outbox", ["type"], registry=REGISTRY)
 LAG = Gauge("siyu_stitch_lag_events", "Events in the log that the stitcher has not taken", registry=REGISTRY)
+
+
+def totals(counter: Counter) -> dict[str, float]:
+    """Return what *counter* has come to, by its label, to the millisecond or the piece."""
+    samples = (sample for metric in counter.collect() for sample in metric.samples if sample.name.endswith("_total"))
+    return {next(iter(sample.labels.values())): round(sample.value, 3) for sample in samples}

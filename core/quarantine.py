@@ -50,14 +50,19 @@ def record(connection: Connection, refused: Sequence[Quarantined]) -> None:
                     "partition": r.partition,
                     "position": r.position,
                     "code": r.code,
-                    "detail": r.detail,
-                    "key": r.key,
+                    "detail": _storable(r.detail),
+                    "key": _storable(r.key),
                     "value": r.value,
                     "at": r.at,
                 }
                 for r in refused
             ],
         )
+
+
+def _storable(written: str) -> str:
+    """PostgreSQL's text has no U+0000, and what came without passing the door may have."""
+    return written.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def size(connection: Connection) -> int:

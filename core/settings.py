@@ -3,6 +3,7 @@
 import difflib
 import os
 import secrets
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -70,19 +71,22 @@ def index_key(settings: Settings) -> bytes:
         if len(key) < _SECRET_BYTES_MIN:
             raise InvalidSetting(f"SIYU_SECRET_KEY has fewer than {_SECRET_BYTES_MIN} characters")
         return key
-    return _kept(settings.data_dir / "secret_key").encode()
+    key = _kept(settings.data_dir / "secret_key").encode()
+    if len(key) < _SECRET_BYTES_MIN:
+        raise InvalidSetting("the file secret_key in the data folder is damaged; put it back from a backup")
+    return key
 
 
 def _kept(path: Path) -> str:
     """Return what *path* keeps, first made whole beside it: two processes that start at once must keep the same."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        made = path.with_suffix(f".{os.getpid()}")
-        made.touch(mode=0o600)
-        made.write_text(secrets.token_urlsafe(48))
-        with suppress(FileExistsError):
-            path.hardlink_to(made)
-        made.unlink()
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.") as made:
+            made.write(secrets.token_urlsafe(48))
+            made.flush()
+            os.fsync(made.fileno())
+            with suppress(FileExistsError):
+                path.hardlink_to(made.name)
     return path.read_text().strip()
 
 
@@ -91,3 +95,5 @@ def _content(name: str, path: Path) -> str:
         return path.read_text().strip()
     except OSError as error:
         raise InvalidSetting(f"{name} names a file that cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidSetting(f"{name} names a file that is not text in UTF-8") from None

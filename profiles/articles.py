@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-from core.database import AnyRow, copy, metadata, run
+from core.database import AnyRow, array, copy, metadata, run
 from core.errors import NotFound
 from core.event import Event
 from core.identifier import IdentifierId, PersonId
@@ -376,6 +376,108 @@ def _reader(person: PersonId, own: Sequence[AnyRow], tree: Tree) -> Reader:
         generation=node.generation,
         came_from=node.parent,
     )
+
+
+Behind = tuple[datetime, IdentifierId]
+"""A place in the list of an article's readers: the first read of one, and the identifier that it stands under."""
+
+
+def readers(
+    connection: Connection, article_id: str, after: Behind | None, most: int
+) -> list[tuple[Reader, Behind]]:
+    """Return up to *most* readers of an article from behind *after*, each with his place, by their first read.
+
+    The same as in `audience`, without looking at everybody: for each of them his own touches and the way up to the push.
+    Raises `NotFound`.
+    """
+    article(connection, article_id)
+    at, anchor = after or (None, None)
+    asked = {"id": article_id, "at": at, "anchor": anchor, "most": most}
+    rows = connection.execute(_READERS, asked).all()
+    ways = connection.execute(_WAYS_UP, {"id": article_id, "people": array(row.person for row in rows)})
+    up = {way.start: way for way in ways}
+    return [
+        (
+            Reader(
+                person=row.person,
+                is_anonymous=row.anonymous,
+                first_read_at=row.first_read_at,
+                last_read_at=row.last_read_at,
+                reads=row.reads,
+                dwell_ms=row.dwell_ms,
+                scroll=row.scroll,
+                scene=row.scene,
+                generation=up[row.person].generation,
+                came_from=up[row.person].parent,
+            ),
+            (row.first_read_at, row.anchor),
+        )
+        for row in rows
+    ]
+
+
+# Touches are gone through in their order, and only as far as readers are wanted: whatever is joined to them is found by
+# index, and a touch that is not its person's first read is passed over.
+_READERS = text(
+    """
+    SELECT touch.first_read_at, touch.anchor::text, reader.person_id::text AS person, NOT known.strong AS anonymous,
+           known.last_read_at, known.reads, known.dwell_ms, known.scroll, touch.scene
+      FROM (SELECT anchor, token, first_read_at, scene FROM article_touch
+             WHERE article_id = :id AND first_read_at IS NOT NULL
+               AND (CAST(:at AS timestamptz) IS NULL
+                    OR (first_read_at, anchor) > (CAST(:at AS timestamptz), CAST(:anchor AS uuid)))
+             ORDER BY first_read_at, anchor, token OFFSET 0) AS touch
+     CROSS JOIN LATERAL (SELECT person_id, component_id FROM identifier WHERE id = touch.anchor LIMIT 1) AS reader
+     CROSS JOIN LATERAL (
+       SELECT bool_or(NOT own.weak) AS strong,
+              max(each.last_read_at) AS last_read_at,
+              sum(each.reads) FILTER (WHERE each.reads > 0) AS reads,
+              sum(each.dwell_ms) FILTER (WHERE each.reads > 0)::bigint AS dwell_ms,
+              max(each.scroll) FILTER (WHERE each.reads > 0) AS scroll,
+              (array_agg(each.anchor ORDER BY each.first_read_at, each.anchor, each.token))[1] AS first_anchor,
+              (array_agg(each.token ORDER BY each.first_read_at, each.anchor, each.token))[1] AS first_token
+         FROM identifier AS own LEFT JOIN article_touch AS each ON each.article_id = :id AND each.anchor = own.id
+        WHERE own.component_id = reader.component_id AND own.person_id = reader.person_id
+     ) AS known
+     WHERE known.first_anchor = touch.anchor AND known.first_token = touch.token
+     ORDER BY touch.first_read_at, touch.anchor LIMIT :most
+    """
+)
+
+# From some people up to the push, as `profiles.sharetree` says: above somebody stands the one whose link brought him at his
+# first touch that was not by a link of his own, if that one entered before him.
+_WAYS_UP = text(
+    """
+    WITH RECURSIVE way AS (
+      SELECT id AS start, id AS person, component_id, 1 AS steps
+        FROM identifier WHERE id = ANY(CAST(:people AS uuid[]))
+      UNION ALL
+      SELECT way.start, parent.person, parent.component_id, way.steps + 1
+        FROM way
+       CROSS JOIN LATERAL (
+         SELECT entered_at, person, component_id, entered FROM (
+           SELECT touch.entered_at, sharer.person_id AS person, sharer.component_id,
+                  min(touch.entered_at) OVER () AS entered
+             FROM identifier AS own
+             JOIN article_touch AS touch ON touch.article_id = :id AND touch.anchor = own.id
+             LEFT JOIN share ON share.token = touch.token AND share.article_id = touch.article_id
+             LEFT JOIN identifier AS sharer ON sharer.id = share.anchor
+            WHERE own.component_id = way.component_id AND own.person_id = way.person
+         ) AS touched
+          WHERE person IS DISTINCT FROM way.person
+          ORDER BY entered_at, person NULLS LAST LIMIT 1
+       ) AS parent
+       CROSS JOIN LATERAL (
+         SELECT min(touch.entered_at) AS entered
+           FROM identifier AS own JOIN article_touch AS touch ON touch.article_id = :id AND touch.anchor = own.id
+          WHERE own.component_id = parent.component_id AND own.person_id = parent.person
+       ) AS above
+       WHERE (above.entered, parent.person) < (parent.entered, way.person)
+    )
+    SELECT start::text, max(steps) AS generation, (array_agg(person::text) FILTER (WHERE steps = 2))[1] AS parent
+      FROM way GROUP BY start
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,10 @@ What nothing has been heard of is missing or `None`, never a number of our own; 
 scored.
 """
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from pydantic import JsonValue
 from sqlalchemy import Connection
@@ -17,12 +15,12 @@ from sqlalchemy import Connection
 from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
 from profiles import articles, masking, people, summaries, summary
-from profiles.articles import Reader
+from profiles.articles import Behind, Reader
 from profiles.people import Member, Standing
 from profiles.sharetree import Node
 from profiles.summary import Summary
 
-LOOKED_AT_MAX = 2_000  # readers whose cards are read for one page
+LOOKED_AT_MAX = 1_000  # readers whose cards are read for one page
 
 # Under which identifier a channel finds a person. An official account moreover reaches only those who follow it.
 _ADDRESSES = {"sms": "phone", "mail": "email", "official_account": "wechat_openid"}
@@ -159,10 +157,6 @@ class Wanted:
                 return follows and channel in card.reachable_via
 
 
-Behind = tuple[datetime, PersonId]
-"""A place in the list of an article's readers: the first read and the person that it ends with."""
-
-
 @dataclass(frozen=True, slots=True)
 class Readers:
     """Some readers of an article with their cards, and the place behind all that were looked at (`None`: no more)."""
@@ -176,16 +170,21 @@ def readers(connection: Connection, article_id: str, wanted: Wanted, after: Behi
 
     At most `LOOKED_AT_MAX` are looked at, so where few are wanted there may be fewer, or none, though more follow.
     """
-    everybody = articles.audience(connection, article_id).readers
-    begin = bisect_right(everybody, after, key=_place) if after else 0
-    able = [reader for reader in islice(everybody, begin, None) if wanted.takes(reader)]
     found: list[tuple[Reader, Card]] = []
-    for part in _parts(able[:LOOKED_AT_MAX], most + 1):
-        known = cards(connection, [reader.person for reader in part])
-        found += [(reader, known[reader.person]) for reader in part if wanted.takes_card(known[reader.person])]
-        if len(found) > most:
-            return Readers(found[:most], _place(found[most - 1][0]))
-    return Readers(found, _place(able[LOOKED_AT_MAX - 1]) if len(able) > LOOKED_AT_MAX else None)
+    part_size = most + 1 if wanted == Wanted() else LOOKED_AT_MAX // 4
+    for _ in range(0, LOOKED_AT_MAX, part_size):
+        part = articles.readers(connection, article_id, after, part_size)
+        known = cards(connection, [reader.person for reader, _ in part if wanted.takes(reader)])
+        for reader, place in part:
+            card = known.get(reader.person)
+            if card and wanted.takes_card(card):
+                if len(found) == most:
+                    return Readers(found, after)
+                found.append((reader, card))
+            after = place
+        if len(part) < part_size:
+            return Readers(found, None)
+    return Readers(found, after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +210,6 @@ def branch(connection: Connection, article_id: str, root: PersonId | None, depth
         people=len(nodes),
         depth=len({node.generation for node in nodes}),
     )
-
-
-def _place(reader: Reader) -> Behind:
-    return reader.first_read_at, reader.person
-
-
-def _parts(readers: Sequence[Reader], size: int) -> Iterable[Sequence[Reader]]:
-    return (readers[at : at + size] for at in range(0, len(readers), size))
 
 
 def _card(person: PersonId, members: Sequence[Member], known: Mapping[IdentifierId, Summary]) -> Card:

@@ -23,6 +23,7 @@ Statement = tuple[str, str, JsonValue]
 
 TRAITS = frozenset({"name", "gender", "region", "age", "occupation", "title", "city", "birthday", "language"})
 TRAIT_LENGTH_MAX = 256
+CHANNEL_LENGTH_MAX = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ def statements(event: Event) -> Iterable[tuple[str, JsonValue]]:
                 if mention.namespace == "wechat_openid":
                     yield f"follows/{mention.scope}", event.type.endswith(".followed")
         case "consent.given" | "consent.withdrawn":
-            yield f"consent/{event.properties.get('channel', event.channel)}", event.type.endswith(".given")
+            channel = event.properties.get("channel")
+            named = channel if isinstance(channel, str) and len(channel) <= CHANNEL_LENGTH_MAX else event.channel
+            yield f"consent/{named}", event.type.endswith(".given")
         case "sms.opted_out" | "mail.unsubscribed" | "mail.complained":
             yield f"consent/{event.channel}", False
         case "identify" | "form.submitted":

@@ -23,6 +23,7 @@ from siyu.system import System, opened
 from siyu.terminal import Exit, err, say
 from stitcher.worker import GROUP
 
+CORES = os.cpu_count() or 1
 IMPORT = Key("import", frozenset({Scope.EVENTS_WRITE}), "import", Trust.IMPORT)
 
 
@@ -32,10 +33,11 @@ def ingest(
     mapping: Annotated[Path | None, typer.Option(help="TOML or JSON: how the columns of a CSV are to be read")] = None,
     form: Annotated[Form | None, typer.Option("--format", help="where the name of the file does not tell")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="return when all is stitched")] = False,
+    stitchers: Annotated[int, typer.Option(min=1, max=64, help="to start for --wait where none runs")] = CORES,
 ) -> None:
     """Bring files of events into the log; what is rejected goes to FILE.rejected.ndjson with the reason."""
     layout = _layout(mapping, channel)
-    with opened() as system, _somebody_stitching(system, wait):
+    with opened() as system, _somebody_stitching(system, stitchers if wait else 0):
         reports = [_ingest_one(system, name, form, layout) for name in files]
         if wait:
             _wait(system, _ends(reports))
@@ -87,14 +89,15 @@ def _missing(system: System, ends: Positions) -> int:
 
 
 @contextmanager
-def _somebody_stitching(system: System, wanted: bool) -> Iterator[None]:
-    """Where nobody stitches, somebody must while we wait: a process of its own, so that reading and stitching overlap."""
-    if not wanted or system.log.members(EVENTS, GROUP):
-        yield
-        return
-    stitcher = subprocess.Popen([sys.executable, "-m", "siyu", "stitch"], env=os.environ)
+def _somebody_stitching(system: System, most: int) -> Iterator[None]:
+    """Where nobody stitches, somebody must while we wait: in processes of their own, so that all cores have work."""
+    needed = 0 if system.log.members(EVENTS, GROUP) else most
+    command = [sys.executable, "-m", "siyu", "stitch"]
+    stitchers = [subprocess.Popen(command, env=os.environ) for _ in range(needed)]  # noqa: S603 - ourselves
     try:
         yield
     finally:
-        stitcher.terminate()
-        stitcher.wait()
+        for stitcher in stitchers:
+            stitcher.terminate()
+        for stitcher in stitchers:
+            stitcher.wait()

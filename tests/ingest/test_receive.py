@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
@@ -153,6 +153,7 @@ def nested(depth: int) -> Any:
     return {"properties": {"x": value}}
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.dictionaries(names, json_values, max_size=5))
 @example(nested(200))
 @example(nested(252))
@@ -177,6 +178,7 @@ def test_no_json_makes_the_door_fail_otherwise(written: dict[str, Any]) -> None:
     decode(record.value)
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(json_values)
 def test_what_is_no_object_is_refused_as_invalid(value: Any) -> None:
     """A batch may hold anything."""

@@ -1,0 +1,219 @@
+"""What changes about people, told as it happens, to everybody who listens, without a gap."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from sqlalchemy import Engine, text
+
+from api import feed
+from core import outbox
+from core.database import transaction
+from core.outbox import Cursor
+from tests.api.conftest import ADMIN
+from tests.api.world import NOW, World
+
+A, B = "user_id:A", "user_id:B"
+Told = dict[str, Any]
+
+
+@pytest.fixture
+def listener(app: FastAPI) -> Iterator[httpx.Client]:
+    """A client of a real server, since a stream never ends."""
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
+        thread.start()
+        url = f"http://127.0.0.1:{door.getsockname()[1]}"
+        try:
+            with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=20) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def listening(client: httpx.Client, last: str | None = None, **asked: str) -> Iterator[Iterator[Told]]:
+    headers = {"Last-Event-ID": last} if last else {}
+    with client.stream("GET", "/v1/stream", params=asked, headers=headers) as answer:
+        assert answer.status_code == 200, answer.read()
+        yield _told(answer.iter_lines())
+
+
+def _told(lines: Iterator[str]) -> Iterator[Told]:
+    """Read server-sent events as a browser does: what has no data is no event."""
+    event: Told = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        if not line and "data" in event:
+            yield {**event, "data": orjson.loads(event["data"])}
+        if not line:
+            event = {}
+        elif name:
+            event[name] = value.strip()
+
+
+def tell(told: Iterator[Told], number: int) -> list[Told]:
+    return [next(told) for _ in range(number)]
+
+
+def cursor_of(engine: Engine) -> str:
+    with transaction(engine) as connection:
+        return str(feed.Place(outbox.latest(connection)))
+
+
+def names(told: list[Told]) -> list[str]:
+    return [each["event"] for each in told]
+
+
+def test_who_listens_hears_what_happens_from_now_on(world: World, listener: httpx.Client) -> None:
+    world.happens(A)
+    with listening(listener) as told:
+        world.happens(B)
+        created, updated = tell(told, 2)
+
+    assert (created["event"], updated["event"]) == ("person.created", "profile.updated")
+    assert created["data"]["person_id"] == updated["data"]["person_id"] == world.person(B)
+    assert updated["data"]["version"] == 1
+
+
+def test_one_hears_only_of_what_one_asked_for(world: World, listener: httpx.Client) -> None:
+    with listening(listener, types="person.merged,person.split") as told:
+        world.happens(A)
+        world.happens("phone:+8613912345678")
+        world.happens(A, "phone:+8613912345678")
+        [merged] = tell(told, 1)
+
+    assert merged["event"] == "person.merged"
+    assert merged["data"]["from"]
+
+
+def test_who_comes_back_goes_on_behind_the_last_event_that_he_heard(
+    world: World, engine: Engine, listener: httpx.Client
+) -> None:
+    """From whatever event, also from the middle of a batch, and with batches while nobody listened: no gap, no repetition."""
+    start = cursor_of(engine)
+    for batch in range(3):
+        world.take([world.event(f"user_id:{batch}-{number}") for number in range(3)])
+    with listening(listener, start) as told:
+        everything = tell(told, 18)
+
+    for heard in range(18):
+        with listening(listener, everything[heard]["id"]) as told:
+            assert tell(told, 17 - heard) == everything[heard + 1 :]
+    world.happens("user_id:later")
+    with listening(listener, everything[-1]["id"]) as told:
+        assert names(tell(told, 2)) == ["person.created", "profile.updated"]
+
+
+def test_all_who_listen_hear_the_same(world: World, listener: httpx.Client) -> None:
+    with listening(listener) as one, listening(listener) as other:
+        for number in range(5):
+            world.happens(f"user_id:{number}")
+
+        assert tell(one, 10) == tell(other, 10)
+
+
+def test_who_falls_behind_what_is_held_reads_the_rest_himself(
+    world: World, engine: Engine, listener: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "HELD_ANNOUNCEMENTS_MAX", 3)
+    start = cursor_of(engine)
+    with listening(listener) as live:
+        for number in range(10):
+            world.happens(f"user_id:{number}")
+        heard = tell(live, 20)
+        with listening(listener, start) as late:
+            assert tell(late, 20) == heard
+
+
+def test_who_was_away_too_long_is_told_to_begin_anew(world: World, engine: Engine, listener: httpx.Client) -> None:
+    start = cursor_of(engine)
+    world.happens(A)
+    forget(engine)
+
+    with listening(listener, start) as told:
+        [reset] = tell(told, 1)
+        world.happens(B)
+        rest = tell(told, 2)
+
+    assert (reset["event"], reset["data"]) == ("reset", {})
+    assert [each["data"]["person_id"] for each in rest] == [world.person(B)] * 2
+
+
+def test_the_place_of_another_installation_is_told_to_begin_anew(listener: httpx.Client) -> None:
+    with listening(listener, "99999999999-1-0") as told:
+        assert names(tell(told, 1)) == ["reset"]
+
+
+def test_what_is_no_place_is_refused(listener: httpx.Client) -> None:
+    answer = listener.get("/v1/stream", headers={"Last-Event-ID": "yesterday"})
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_event_id")
+
+
+def test_only_so_many_may_listen(listener: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "READERS_MAX", 1)
+    with listening(listener) as told:
+        next(_once_followed(told, listener))
+
+        assert listener.get("/v1/stream").status_code == 503
+
+
+def test_who_hears_nothing_is_told_that_we_are_there_and_where_he_is(
+    world: World, engine: Engine, listener: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.stream.HEARTBEAT_SECONDS", 0.2)
+    start = cursor_of(engine)
+    world.happens(A)
+    with listener.stream("GET", "/v1/stream?types=nothing", headers={"Last-Event-ID": start}) as answer:
+        lines = answer.iter_lines()
+        beats = [next(lines) for _ in range(6)]
+
+    assert ": heartbeat" in beats
+    assert any(line.startswith("id: ") and line != f"id: {start}" for line in beats)
+
+
+def test_after_the_session_was_lost_the_stream_goes_on(
+    world: World, engine: Engine, listener: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "RETRY_SECONDS", 0.05)
+    with listening(listener) as told:
+        world.happens(A)
+        tell(told, 2)
+        hang_up(engine)
+        world.happens(B)
+        rest = tell(told, 2)
+
+    assert {each["data"]["person_id"] for each in rest} == {world.person(B)}
+
+
+def _once_followed(told: Iterator[Told], client: httpx.Client) -> Iterator[None]:
+    yield None
+
+
+def forget(engine: Engine) -> None:
+    """Let everything announced so far have been published and removed."""
+    with transaction(engine) as connection:
+        outbox.store_position(connection, "log", Cursor(2**40))
+    with transaction(engine) as connection:
+        assert outbox.trim(connection, NOW + timedelta(days=400))
+
+
+def hang_up(engine: Engine) -> None:
+    """End the session that listens to the outbox, as a failing network would."""
+    with transaction(engine) as connection:
+        ended = connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                 " AND pid <> pg_backend_pid() AND state = 'idle' AND query NOT LIKE 'ROLLBACK%'")
+        )
+        assert ended.all()
