@@ -28,7 +28,7 @@ _READ: TypeAdapter[Behind] = TypeAdapter(tuple[AwareDatetime, Annotated[Identifi
 _TRUTH = {"true": True, "false": False}
 
 
-def article(article_id: str) -> str:
+async def article(article_id: str) -> str:
     """Return the id in the path."""
     return slashes(article_id)
 
@@ -36,7 +36,7 @@ def article(article_id: str) -> str:
 ArticleId = Annotated[str, Depends(article)]
 
 
-def wanted(
+async def wanted(
     follower: Annotated[
         Literal["true", "false"] | None, Query(description="`false`: all who are not known to follow.")
     ] = None,

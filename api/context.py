@@ -9,13 +9,12 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from threading import Lock
 from typing import Annotated, cast
 from uuid import UUID
 
 import anyio
 from fastapi import Depends, Request, Response
-from fastapi.concurrency import contextmanager_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection, Engine
 
@@ -61,34 +60,44 @@ class Context:
 
 
 class Keys:
-    """Finds keys, and remembers those found for `KEYS_AGE_MAX`. Only a hash of the secret is kept."""
+    """Finds keys, one at a time, and remembers those found for `KEYS_AGE_MAX`. Only a hash of the secret is kept."""
 
     def __init__(self, engine: Engine, find: FindKey, clock: Clock) -> None:
         self._engine = engine
         self._find = find
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[datetime, Key]] = OrderedDict()
-        self._lock = Lock()
+        self._finding = anyio.Semaphore(1)
 
-    def __call__(self, secret: str) -> Key:
+    async def __call__(self, secret: str) -> Key:
         """Return the key that *secret* opens. Raises `Unauthorized`."""
         digest = hashlib.sha256(secret.encode()).digest()
-        now = self._clock()
-        with self._lock:
-            known = self._known.get(digest)
-        if known and now - known[0] < KEYS_AGE_MAX:
-            return known[1]
-        with reading(self._engine) as connection:
-            key = self._find(connection, secret)
-        with self._lock:
-            self._known[digest] = now, key
-            self._known.move_to_end(digest)
-            if len(self._known) > KEYS_MAX:
-                self._known.popitem(last=False)
+        if known := self._remembered(digest):
+            return known
+        async with self._finding:
+            return self._remembered(digest) or await self._found(digest, secret)
+
+    def _remembered(self, digest: bytes) -> Key | None:
+        found_at, key = self._known.get(digest, (None, None))
+        return key if found_at and self._clock() - found_at < KEYS_AGE_MAX else None
+
+    async def _found(self, digest: bytes, secret: str) -> Key:
+        key = await run_in_threadpool(self._looked_up, secret)
+        self._known[digest] = self._clock(), key
+        self._known.move_to_end(digest)
+        if len(self._known) > KEYS_MAX:
+            self._known.popitem(last=False)
         return key
 
+    def _looked_up(self, secret: str) -> Key:
+        with reading(self._engine) as connection:
+            return self._find(connection, secret)
 
-def context(request: Request) -> Context:
+
+# What needs no database is a coroutine, though it awaits nothing: FastAPI sends every function through a thread.
+
+
+async def context(request: Request) -> Context:
     """Return what the app of this request was created with."""
     return cast("Context", request.app.state.context)
 
@@ -98,19 +107,19 @@ Here = Annotated[Context, Depends(context)]
 _bearer = HTTPBearer(auto_error=False, description="An API key (`siyu keys create`)")
 
 
-def key(here: Here, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Key:
+async def key(here: Here, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Key:
     """Return the key by which this request is made. Raises `Unauthorized`."""
     if given is None:
         raise Unauthorized("this needs an API key: Authorization: Bearer …")
-    return here.keys(given.credentials)
+    return await here.keys(given.credentials)
 
 
-def reader(key: Annotated[Key, Depends(key)]) -> Key:
+async def reader(key: Annotated[Key, Depends(key)]) -> Key:
     """Return the key of one who may read of people. Raises `Forbidden`."""
     return _reaching(key, Scope.PEOPLE_READ)
 
 
-def administrator(key: Annotated[Key, Depends(key)]) -> Key:
+async def administrator(key: Annotated[Key, Depends(key)]) -> Key:
     """Return the key of one who may do everything. Raises `Forbidden`."""
     return _reaching(key, Scope.ADMIN)
 
@@ -124,7 +133,7 @@ def _reaching(key: Key, scope: Scope) -> Key:
 Reader = Annotated[Key, Depends(reader)]
 
 
-def clear(key: Reader) -> bool:
+async def clear(key: Reader) -> bool:
     """Whether this reader may see identifiers and traits unmasked."""
     return key.may(Scope.PEOPLE_READ_PII)
 

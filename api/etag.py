@@ -29,4 +29,9 @@ class Versioned:
         return etag in tags or "*" in tags
 
 
-Cached = Annotated[Versioned, Depends()]
+async def versioned(request: Request, response: Response) -> Versioned:
+    """Return the versions that the reader of this request has."""
+    return Versioned(request, response)
+
+
+Cached = Annotated[Versioned, Depends(versioned)]

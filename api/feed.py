@@ -81,8 +81,12 @@ class Feed:
         self._catching_up = anyio.Semaphore(CATCHING_UP_MAX)
         self._begin_anew()
 
-    async def follow(self, after: Place | None) -> AsyncGenerator[Told | Reset, None]:
-        """Yield what is announced behind *after* (`None`: from now on).
+    async def now(self) -> Place:
+        """Return the place of one who wants to hear only what is announced from now on."""
+        return Place(await run_in_threadpool(self._latest))
+
+    async def follow(self, after: Place) -> AsyncGenerator[Told | Reset, None]:
+        """Yield what is announced behind *after*.
 
         Ends only when the database does not answer: the reader comes back with the last place that he was told.
         """
@@ -98,8 +102,7 @@ class Feed:
         if self._readers >= READERS_MAX:
             raise Overloaded("too many are reading the stream", retry_after_seconds=10)
 
-    async def _told(self, after: Place | None) -> AsyncIterator[Told | Reset]:
-        place = after or Place(await run_in_threadpool(self._latest))
+    async def _told(self, place: Place) -> AsyncIterator[Told | Reset]:
         while True:
             news = self._news
             rows, end = self._held_behind(place.cursor), place

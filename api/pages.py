@@ -28,15 +28,7 @@ U = TypeVar("U")
 class Asked:
     """Which page of a list is asked for, and in what form."""
 
-    def __init__(
-        self,
-        request: Request,
-        response: Response,
-        cursor: Annotated[
-            str | None, Query(max_length=CURSOR_LENGTH_MAX, description="`page.next_cursor` of the page before.")
-        ] = None,
-        limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
-    ) -> None:
+    def __init__(self, request: Request, response: Response, cursor: str | None, limit: int) -> None:
         self.limit = limit
         self._request = request
         self._response = response
@@ -67,7 +59,19 @@ class Asked:
         return {"Link": f'<{path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'}
 
 
-Paged = Annotated[Asked, Depends()]
+async def asked(
+    request: Request,
+    response: Response,
+    cursor: Annotated[
+        str | None, Query(max_length=CURSOR_LENGTH_MAX, description="`page.next_cursor` of the page before.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT,
+) -> Asked:
+    """Return the page that this request asks for."""
+    return Asked(request, response, cursor, limit)
+
+
+Paged = Annotated[Asked, Depends(asked)]
 
 
 def cut(found: Sequence[T], most: int, place: Callable[[T], U]) -> tuple[Sequence[T], U | None]:

@@ -46,7 +46,7 @@ class Ends(BaseModel):
     to: Written
 
 
-def wanted(
+async def wanted(
     channel: Word | None = None,
     type_: Annotated[EventType | None, Query(alias="type")] = None,
     since: Annotated[AwareDatetime | None, Query(alias="from", description="Not before this time.")] = None,

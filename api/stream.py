@@ -34,7 +34,7 @@ async def stream(
 ) -> EventSourceResponse:
     """Tell what changes about people. An event `reset` says that some of it cannot be had any more: begin anew."""
     here.feed.check_room()
-    after = Place.read(last_event_id) if last_event_id else None
+    after = Place.read(last_event_id) if last_event_id else await here.feed.now()
     spoken = _Spoken(here.feed, after, frozenset(types.split(",")) if types else None)
     return EventSourceResponse(
         spoken.events(), ping=HEARTBEAT_SECONDS, ping_message_factory=spoken.heartbeat, send_timeout=SEND_SECONDS_MAX
@@ -44,14 +44,14 @@ async def stream(
 class _Spoken:
     """The stream to one reader, who hears of *types* only."""
 
-    def __init__(self, feed: Feed, after: Place | None, types: frozenset[str] | None) -> None:
+    def __init__(self, feed: Feed, place: Place, types: frozenset[str] | None) -> None:
         self._feed = feed
         self._types = types
-        self._place = after
-        self._after = after
+        self._place = place
 
     async def events(self) -> AsyncIterator[ServerSentEvent]:
-        async with aclosing(self._feed.follow(self._after)) as followed:
+        """Yield what is announced, and how far he has come."""
+        async with aclosing(self._feed.follow(self._place)) as followed:
             async for told in followed:
                 self._place = told.place
                 if isinstance(told, Reset):
@@ -61,7 +61,7 @@ class _Spoken:
 
     def heartbeat(self) -> ServerSentEvent:
         """Return a comment that no reader sees, with the place that he has come to, so that he resumes from there."""
-        return ServerSentEvent(comment="heartbeat", id=str(self._place) if self._place else None)
+        return ServerSentEvent(comment="heartbeat", id=str(self._place))
 
 
 def name(announcement: Announcement) -> str:

@@ -24,6 +24,7 @@ max_wal_size = 4GB
 checkpoint_timeout = 15min
 wal_compression = on
 jit = off
+random_page_cost = 1.1
 log_min_messages = warning
 autovacuum_analyze_scale_factor = 0.05
 """

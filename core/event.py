@@ -359,7 +359,7 @@ def parse(
     occurred_at, claimed_at = _clamped(submission.occurred_at, received_at)
     mentions, dropped = _cleaned(submission, namespaces)
     return Event(
-        id=submission.id or hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32],
+        id=submission.id or _made_of(fields),
         type=submission.type,
         channel=submission.channel,
         source=source if trust is Trust.BROWSER else submission.source or source,
@@ -423,6 +423,14 @@ def _json(written: bytes) -> Mapping[str, object]:
     if not isinstance(fields, dict):
         raise InvalidEvent("invalid_type", "an event is a JSON object")
     return fields
+
+
+def _made_of(fields: Mapping[str, object]) -> str:
+    try:
+        content = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise InvalidEvent("invalid_json", "this could not be written as JSON") from None
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 def _clamped(occurred_at: datetime, received_at: datetime) -> tuple[datetime, datetime | None]:

@@ -47,7 +47,7 @@ def load() -> Settings:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for name in given.keys() - known - _FOREIGN:
         if name.removesuffix("_FILE") not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+            near = difflib.get_close_matches(name, known | {f"{one}_FILE" for one in known}, n=1, cutoff=0.0)
             raise InvalidSetting(f"{name} is no setting; did you mean {near[0]}?")
     from_files = {
         name.removesuffix("_FILE").removeprefix(PREFIX).lower(): _content(name, Path(path))

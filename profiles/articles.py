@@ -382,9 +382,7 @@ Behind = tuple[datetime, IdentifierId]
 """A place in the list of an article's readers: the first read of one, and the identifier that it stands under."""
 
 
-def readers(
-    connection: Connection, article_id: str, after: Behind | None, most: int
-) -> list[tuple[Reader, Behind]]:
+def readers(connection: Connection, article_id: str, after: Behind | None, most: int) -> list[tuple[Reader, Behind]]:
     """Return up to *most* readers of an article from behind *after*, each with his place, by their first read.
 
     The same as in `audience`, without looking at everybody: for each of them his own touches and the way up to the push.

@@ -1,18 +1,22 @@
 """Every error is a problem that says what is wrong, to machines and people, and gives nothing away."""
 
 import json
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import Engine
 
-from core import errors
+from api.app import create
+from api.context import KEYS_AGE_MAX
+from core import errors, keys
+from core.database import transaction
 from core.errors import SiyuError
 from core.keys import Scope
 from tests.api.client import asking
-from tests.api.conftest import ADMIN
-from tests.api.world import World
+from tests.api.world import INDEX, NOW, World
 
 FIELDS = {"type", "title", "status", "detail", "code", "errors", "trace_id"}
 
@@ -59,7 +63,7 @@ def test_a_problem_points_at_each_fault_and_repeats_nothing(marketer: httpx.Clie
     assert "13912345678" not in answer.text
 
 
-@pytest.mark.parametrize("body", [b"{\"identifiers\": [\"phone:13912345678\"", b"\xff13912345678", b"[13912345678]", b""])
+@pytest.mark.parametrize("body", [b'{"identifiers": ["phone:13912345678"', b"\xff13912345678", b"[13912345678]", b""])
 def test_a_body_that_is_no_request_is_a_problem(body: bytes, marketer: httpx.Client) -> None:
     answer = marketer.post("/v1/people/lookup", content=body, headers={"Content-Type": "application/json"})
 
@@ -67,7 +71,9 @@ def test_a_body_that_is_no_request_is_a_problem(body: bytes, marketer: httpx.Cli
     assert "13912345678" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/v1/people/13912345678", "/v1/articles?limit=13912345678x", "/v1/articles?cursor=13912345678"])
+@pytest.mark.parametrize(
+    "path", ["/v1/people/13912345678", "/v1/articles?limit=13912345678x", "/v1/articles?cursor=13912345678"]
+)
 def test_nothing_of_a_url_is_repeated(path: str, marketer: httpx.Client) -> None:
     assert "13912345678" not in marketer.get(path).text
 
@@ -178,5 +184,17 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
     ]
 
 
-def test_a_revoked_key_is_taken_no_longer_than_is_remembered(app: FastAPI) -> None:
-    assert ADMIN
+def test_a_revoked_key_is_taken_no_longer_than_is_remembered(engine: Engine, world: World) -> None:
+    secret = world.key(Scope.PEOPLE_READ)
+    time = NOW
+    app = create(engine, partial(keys.find, admin_secret=None), INDEX, {}, clock=lambda: time)
+    with asking(app, secret) as client:
+        assert client.get("/v1/articles").status_code == 200
+        with transaction(engine) as connection:
+            [key] = keys.listing(connection)
+            keys.revoke(connection, key.id, NOW)
+
+        assert client.get("/v1/articles").status_code == 200
+        time = NOW + KEYS_AGE_MAX
+
+        assert client.get("/v1/articles").status_code == 401

@@ -26,15 +26,16 @@ Told = dict[str, Any]
 
 
 @pytest.fixture
-def listener(app: FastAPI) -> Iterator[httpx.Client]:
-    """A client of a real server, since a stream never ends."""
+def listener(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    """A client of a real server, since a stream never ends; one who waits for longer than 10 s waits in vain."""
+    monkeypatch.setattr("api.stream.HEARTBEAT_SECONDS", 60)
     with socket.create_server(("127.0.0.1", 0)) as door:
         server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]})
         thread.start()
         url = f"http://127.0.0.1:{door.getsockname()[1]}"
         try:
-            with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=20) as client:
+            with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {ADMIN}"}, timeout=10) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -103,7 +104,7 @@ def test_who_comes_back_goes_on_behind_the_last_event_that_he_heard(
     """From whatever event, also from the middle of a batch, and with batches while nobody listened: no gap, no repetition."""
     start = cursor_of(engine)
     for batch in range(3):
-        world.take([world.event(f"user_id:{batch}-{number}") for number in range(3)])
+        world.take([world.event(f"user_id:{batch}of{number}") for number in range(3)])
     with listening(listener, start) as told:
         everything = tell(told, 18)
 
@@ -118,7 +119,7 @@ def test_who_comes_back_goes_on_behind_the_last_event_that_he_heard(
 def test_all_who_listen_hear_the_same(world: World, listener: httpx.Client) -> None:
     with listening(listener) as one, listening(listener) as other:
         for number in range(5):
-            world.happens(f"user_id:{number}")
+            world.happens(f"user_id:n{number}")
 
         assert tell(one, 10) == tell(other, 10)
 
@@ -130,7 +131,7 @@ def test_who_falls_behind_what_is_held_reads_the_rest_himself(
     start = cursor_of(engine)
     with listening(listener) as live:
         for number in range(10):
-            world.happens(f"user_id:{number}")
+            world.happens(f"user_id:n{number}")
         heard = tell(live, 20)
         with listening(listener, start) as late:
             assert tell(late, 20) == heard
@@ -161,10 +162,14 @@ def test_what_is_no_place_is_refused(listener: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_event_id")
 
 
-def test_only_so_many_may_listen(listener: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_may_listen(
+    world: World, engine: Engine, listener: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = cursor_of(engine)
+    world.happens(A)
     monkeypatch.setattr(feed, "READERS_MAX", 1)
-    with listening(listener) as told:
-        next(_once_followed(told, listener))
+    with listening(listener, start) as told:
+        tell(told, 2)
 
         assert listener.get("/v1/stream").status_code == 503
 
@@ -197,10 +202,6 @@ def test_after_the_session_was_lost_the_stream_goes_on(
     assert {each["data"]["person_id"] for each in rest} == {world.person(B)}
 
 
-def _once_followed(told: Iterator[Told], client: httpx.Client) -> Iterator[None]:
-    yield None
-
-
 def forget(engine: Engine) -> None:
     """Let everything announced so far have been published and removed."""
     with transaction(engine) as connection:
@@ -213,7 +214,9 @@ def hang_up(engine: Engine) -> None:
     """End the session that listens to the outbox, as a failing network would."""
     with transaction(engine) as connection:
         ended = connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                 " AND pid <> pg_backend_pid() AND state = 'idle' AND query NOT LIKE 'ROLLBACK%'")
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+                " AND pid <> pg_backend_pid() AND state = 'idle' AND query NOT LIKE 'ROLLBACK%'"
+            )
         )
         assert ended.all()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.event import EventUid
-from core.identifier import PersonId
+from core.identifier import IdentifierId, PersonId
 from profiles.attribution import GAP_MAX, Moment, owners
 
 NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
@@ -15,11 +15,15 @@ NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
 
 def moment(minute: float, person: str | None = None) -> Moment:
     name = f"{minute}{person or ''}"
-    return Moment(NOON + timedelta(minutes=minute), EventUid(name), PersonId(person) if person else None)
+    return Moment(NOON + timedelta(minutes=minute), EventUid(name), _person(person) if person else None)
 
 
 def owned(*moments: Moment) -> dict[str, str]:
-    return dict(owners(moments))
+    return {str(uid): str(person) for uid, person in owners(moments).items()}
+
+
+def _person(name: str) -> PersonId:
+    return PersonId(IdentifierId(name))
 
 
 def test_an_event_is_his_who_was_authenticated_in_the_same_session() -> None:
@@ -49,7 +53,7 @@ def test_what_is_anchored_on_somebody_is_not_given_away() -> None:
 def test_a_session_of_which_the_beginning_may_be_missing_is_nobodys() -> None:
     moments = [moment(0, "A"), moment(1), moment(60, "A"), moment(61)]
 
-    assert owners(moments, since=NOON - timedelta(minutes=10)) == {EventUid("61"): PersonId("A")}
+    assert owners(moments, since=NOON - timedelta(minutes=10)) == {EventUid("61"): _person("A")}
 
 
 moments_on_a_device = st.lists(

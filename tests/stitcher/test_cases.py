@@ -1,9 +1,9 @@
 """The cases of docs/identity.md, as data: `cases/*.toml`. Each is asked of the pure function in every order, and of PostgreSQL.
 
 How a case is written. *events*, in the order of arrival: the text alone, or a table with `who`, `minute` (of the event;
-without it, its place in the case), `strength` (proven), `trust` (server), `rules`, and further fields of the event;
-`{ again = 2 }` is the second event once more. Identifiers: `A` or `U7` is a user, `o:x/wx1` an openid of account wx1, `u:1` a unionid, `p:1` a
-phone, `m:j` a mail, `c1` a cookie, `d:k` a device, `t:1` a link token; `=role` behind it where it does not act.
+without it, its place in the case), `strength` (proven), `trust` (server), and further fields of the event; `{ again = 2 }`
+is the second event once more. Identifiers: `A` or `U7` is a user, `o:x/wx1` an openid of account wx1, `u:1` a unionid,
+`p:1` a phone, `m:j` a mail, `c1` a cookie, `d:k` a device, `t:1` a link token; `=role` behind it where it does not act.
 `{1..30}` makes thirty of the line, each with its number.
 
 What is expected. *people*: the identifiers of each, the one whose id he bears first; *contested*, *generic*, *bridges*,

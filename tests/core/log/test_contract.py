@@ -90,7 +90,7 @@ def test_records_of_one_key_stand_in_one_partition_in_their_order(log: Log, topi
 
     with log.consumer(topic, group) as consumer:
         stored = read(consumer, len(records))
-    assert {each.partition for each in stored} > {0}
+    assert len({each.partition for each in stored}) > 1
     assert all(each.partition == partition_of(each.record.key, PARTITIONS) for each in stored)
     assert values_by_key(stored) == {key: [str(turn).encode() for turn in range(10)] for key in keys}
     assert sorted(placed) == sorted((each.partition, each.position) for each in stored)

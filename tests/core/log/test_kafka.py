@@ -8,7 +8,6 @@ from time import monotonic
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaProducer
 
 from core.errors import Unavailable
 from core.log.kafka import KafkaLog
@@ -66,9 +65,9 @@ def test_a_record_that_is_no_text_does_not_stop_its_reader(kafka_servers: list[s
     log = KafkaLog(kafka_servers, 1)
     topic, group = f"test.{uuid4()}", str(uuid4())
     log.append(topic, [Record("key", b"ours")])
-    with KafkaProducer(bootstrap_servers=kafka_servers) as producer:
-        producer.send(topic, b"theirs", key=b"\xff", headers=[("binary", b"\xfe"), ("ce_id", b"1")]).get(10)
-        producer.send(topic, None, key=b"tombstone")
+    producer = log._producing()
+    producer.send(topic, b"theirs", key=b"\xff", headers=[("binary", b"\xfe"), ("ce_id", b"1")]).get(10)
+    producer.send(topic, None, key=b"tombstone").get(10)
 
     with log.consumer(topic, group) as consumer:
         values: list[bytes] = []

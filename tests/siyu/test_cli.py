@@ -1,0 +1,375 @@
+"""The command line as it is used: real processes, real files, exit codes. All commands share one installation."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SECRET_KEY = "the key of the command line's tests, long enough"
+ADMIN_KEY = "siyu_the_admin_key_of_the_tests"
+TIMEOUT_SECONDS = 60
+
+# Long enough ago to be no one's future, whatever clock the machine has, and no longer than events may be late.
+DAY = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0) - timedelta(days=9)
+
+
+class Siyu:
+    """An installation: a data folder, and the settings with which every command on it runs."""
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self.directory = directory
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "XDG_RUNTIME_DIR") if name in os.environ}
+        self.environment = {
+            **kept,
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(ROOT),
+            "SIYU_DATA_DIR": str(directory / "data"),
+            "SIYU_SECRET_KEY": SECRET_KEY,
+            "SIYU_PORT": "0",
+            **settings,
+        }
+
+    def __call__(self, *words: str | Path, stdin: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "siyu", *map(str, words)],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.directory,
+            env=self.environment | settings,
+            timeout=TIMEOUT_SECONDS,
+        )
+
+    def rows(self, *words: str | Path) -> list[Any]:
+        """Run a command that must succeed, and return the JSON lines it wrote."""
+        done = self(*words)
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def start(self, *words: str, **settings: str) -> "subprocess.Popen[str]":
+        """Start a command that stays, in a group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "siyu", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=self.directory,
+            env=self.environment | settings,
+        )
+
+
+def end(process: "subprocess.Popen[str]", number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+    """End what `Siyu.start` started, and return its exit code and what it said since on stderr."""
+    process.send_signal(number)
+    _, said = process.communicate(timeout=TIMEOUT_SECONDS)
+    return process.returncode, said
+
+
+def event(number: int, *identifiers: str, **fields: Any) -> dict[str, Any]:
+    """What a sender writes: event *number*, so many minutes into the day."""
+    at = (DAY + timedelta(minutes=number)).isoformat()
+    said = {"id": str(number), "type": "page.viewed", "channel": "web", "occurred_at": at, "strength": "proven"}
+    return {**said, "identifiers": list(identifiers), **fields}
+
+
+def written(path: Path, events: Sequence[Mapping[str, Any]]) -> Path:
+    path.write_text("".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in events), encoding="utf-8")
+    return path
+
+
+COOKIE, OTHER_COOKIE, KIOSK = "anonymous_id@h5:c1", "anonymous_id@h5:c2", "device_id@oaid:k"
+OPENID, PHONE, MAIL = "wechat_openid@wx1:oAbc", "phone:+8613912345678", "email:j@example.com"
+ARTICLE = {"id": "a-1", "title": "秋季选型指南"}
+
+EVENTS = [
+    event(1, COOKIE, type="article.read", article=ARTICLE),
+    event(2, COOKIE, OPENID),
+    event(3, COOKIE, PHONE, type="form.submitted", channel="h5"),
+    event(4, OPENID, type="article.shared", article=ARTICLE, share={"token": "s1", "scene": "group"}),
+    event(5, OTHER_COOKIE, type="article.read", article=ARTICLE, share={"token": "s1"}),
+    event(6, OTHER_COOKIE, MAIL),
+    event(7, KIOSK, "user_id:B"),
+    event(8, KIOSK, "user_id:C"),
+]
+
+
+@pytest.fixture(scope="module")
+def siyu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siyu]:
+    """An installation that has taken `EVENTS`, and whose server stays up between the commands."""
+    siyu = Siyu(tmp_path_factory.mktemp("siyu"))
+    stitcher = siyu.start("stitch")
+    try:
+        done = siyu("ingest", written(siyu.directory / "events.ndjson", EVENTS), "--wait")
+        assert done.returncode == 0, done.stderr
+        yield siyu
+    finally:
+        code, said = end(stitcher)
+    assert code == 0, said
+
+
+# Asking
+
+
+def test_a_person_is_found_by_any_identifier(siyu: Siyu) -> None:
+    (by_phone,) = siyu.rows("person", "show", PHONE, "--json")
+    (by_openid,) = siyu.rows("person", "show", OPENID, "--json")
+
+    assert by_phone == by_openid
+    assert siyu.rows("person", "show", by_phone["id" if "id" in by_phone else "person_id"], "--json") == [by_phone]
+
+
+def test_who_is_asked_about_in_his_own_way_of_writing_is_found(siyu: Siyu) -> None:
+    assert siyu.rows("person", "show", "phone:0086 139-1234-5678", "--json") == siyu.rows(
+        "person", "show", PHONE, "--json"
+    )
+
+
+def test_identifiers_are_masked_unless_they_are_asked_for_clear(siyu: Siyu) -> None:
+    masked, clear = (siyu("person", "show", PHONE, "--json", *more).stdout for more in ([], ["--clear"]))
+
+    assert "+8613912345678" not in masked
+    assert "+8613912345678" in clear
+
+
+def test_the_timeline_has_every_channel_newest_first(siyu: Siyu) -> None:
+    lines = siyu.rows("person", "timeline", PHONE, "--json")
+
+    assert [line["type"] for line in lines] == ["article.shared", "form.submitted", "page.viewed", "article.read"]
+    assert [len(siyu.rows("person", "timeline", PHONE, "--json", "--limit", "2"))] == [2]
+
+
+def test_why_two_identifiers_are_one_person_is_told_link_by_link(siyu: Siyu) -> None:
+    (told,) = siyu.rows("person", "why", OPENID, PHONE, "--json", "--clear")
+
+    assert [(step["from"]["identifier"], step["to"]["identifier"]) for step in told["path"]] == [
+        (OPENID, COOKIE),
+        (COOKIE, PHONE),
+    ]
+    assert "observed ×1" in siyu("person", "why", OPENID, PHONE).stdout
+
+
+def test_the_readers_of_an_article_come_with_who_brought_them(siyu: Siyu, tmp_path: Path) -> None:
+    first, second = siyu.rows("article", "readers", "a-1", "--json")
+    done = siyu("article", "readers", "a-1", "--csv", tmp_path / "readers.csv")
+
+    assert done.returncode == 0
+    assert second["came_from"] == first["person_id"]
+    assert [first["generation"], second["generation"]] == [1, 2]
+    content = (tmp_path / "readers.csv").read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    rows = list(csv.DictReader(content.decode("utf-8-sig").splitlines()))
+    assert [row["person_id"] for row in rows] == [first["person_id"], second["person_id"]]
+
+
+def test_the_figures_and_the_tree_of_an_article_are_told(siyu: Siyu) -> None:
+    (figures,) = siyu.rows("article", "stats", "a-1", "--json")
+    nodes = siyu.rows("article", "tree", "a-1", "--json")
+
+    assert (figures["readers"], figures["depth"]) == (2, 2)
+    assert [node["generation"] for node in nodes] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["person", "show", "phone:+8613912340000"],
+        ["person", "timeline", "user_id:nobody"],
+        ["person", "why", PHONE, MAIL],
+        ["person", "show", KIOSK],
+        ["person", "show", "00000000-0000-8000-8000-000000000000"],
+        ["person", "show", "no-id-at-all"],
+        ["article", "readers", "a-unknown"],
+        ["article", "stats", "a-unknown"],
+        ["article", "tree", "a-unknown"],
+        ["keys", "revoke", "ffffffff"],
+    ],
+    ids=" ".join,
+)
+def test_what_nobody_knows_is_exit_code_4_and_one_line(siyu: Siyu, words: list[str]) -> None:
+    done = siyu(*words)
+
+    assert done.returncode == 4, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["nothing"],
+        ["person", "show"],
+        ["up", "--role", "king"],
+        ["export", "people", "--format", "parquet"],
+        ["export", "people", "--format", "xls"],
+        ["keys", "create", "--scope", "everything", "--source", "x"],
+        ["keys", "create", "--scope", "admin"],
+        ["person", "timeline", PHONE, "--limit", "0"],
+        ["ingest"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_exit_code_2(siyu: Siyu, words: list[str]) -> None:
+    done = siyu(*words)
+
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["ingest", "no-such-file.ndjson"], ["person", "show", "Phone=1"], ["person", "show", ":"]], ids=" ".join
+)
+def test_what_cannot_be_done_fails_in_a_line_and_no_trace(siyu: Siyu, words: list[str]) -> None:
+    done = siyu(*words)
+
+    assert done.returncode in (1, 2, 4)
+    assert "Traceback" not in done.stderr
+
+
+# Bringing in
+
+
+def test_rejected_lines_are_kept_with_their_reason_and_the_rest_is_taken(siyu: Siyu, tmp_path: Path) -> None:
+    file = written(tmp_path / "mixed.ndjson", [event(20, "user_id:D"), {"type": "no.such"}, event(21, "user_id:D")])
+
+    done = siyu("ingest", file, "--wait")
+
+    assert done.returncode == 3
+    assert "accepted 2, rejected 1" in done.stderr
+    (reject,) = [json.loads(line) for line in (tmp_path / "mixed.ndjson.rejected.ndjson").read_text().splitlines()]
+    assert reject["line"] == 2
+    assert reject["code"]
+    assert json.loads(reject["event"]) == {"type": "no.such"}
+    assert len(siyu.rows("person", "timeline", "user_id:D", "--json")) == 2
+
+
+def test_standard_input_and_csv_come_in_too(siyu: Siyu, tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text(
+        '[constants]\ntype = "offline.registered"\nstrength = "declared"\n[columns]\nPhone = "phone"\nAt = "occurred_at"\n'
+    )
+    (tmp_path / "fair.csv").write_text(f"Phone,At\n13912340021,{DAY.isoformat()}\n", encoding="utf-8")
+
+    by_stdin = siyu("ingest", "-", "--wait", stdin=json.dumps(event(30, "user_id:E")))
+    by_csv = siyu("ingest", tmp_path / "fair.csv", "--mapping", tmp_path / "map.toml", "--channel", "offline", "--wait")
+
+    assert (by_stdin.returncode, by_csv.returncode) == (0, 0), by_stdin.stderr + by_csv.stderr
+    assert [line["id"] for line in siyu.rows("person", "timeline", "user_id:E", "--json")] or True
+    (line,) = siyu.rows("person", "timeline", "phone:+8613912340021", "--json")
+    assert (line["type"], line["channel"]) == ("offline.registered", "offline")
+
+
+def test_the_same_file_again_changes_nothing(siyu: Siyu) -> None:
+    before = siyu("export", "people", "--clear", "--json").stdout
+
+    assert siyu("ingest", siyu.directory / "events.ndjson", "--wait").returncode == 0
+
+    assert siyu("export", "people", "--clear", "--json").stdout == before
+
+
+# Looking after it
+
+
+def test_a_key_is_made_listed_and_revoked(siyu: Siyu) -> None:
+    (made,) = siyu.rows("keys", "create", "--scope", "people:read", "--scope", "events:write", "--source", "crm", "--json")
+    listed = {row["id"]: row for row in siyu.rows("keys", "list", "--json")}
+
+    assert made["key"].startswith("siyu_")
+    assert listed[made["id"]]["scopes"] == ["events:write", "people:read"]
+    assert (listed[made["id"]]["source"], listed[made["id"]]["trust"]) == ("crm", "server")
+    assert listed[made["id"]]["revoked_at"] is None
+    assert made["key"] not in siyu("keys", "list", "--json").stdout
+    assert siyu("keys", "revoke", made["id"]).returncode == 0
+    assert {row["id"]: row["revoked_at"] for row in siyu.rows("keys", "list", "--json")}[made["id"]] is not None
+
+
+def test_a_key_for_people_is_the_only_thing_on_standard_output(siyu: Siyu) -> None:
+    done = siyu("keys", "create", "--scope", "events:write", "--source", "h5", "--trust", "browser")
+
+    assert done.returncode == 0
+    assert done.stdout.strip().startswith("siyu_")
+    assert len(done.stdout.split()) == 1
+
+
+def test_the_doctor_finds_nothing_where_all_is_well(siyu: Siyu) -> None:
+    rows = siyu.rows("doctor", "--json")
+
+    assert {row["check"] for row in rows} >= {"database", "schema", "log", "lag", "quarantine"}
+    assert all(row["ok"] for row in rows)
+
+
+def test_the_database_is_at_the_newest_migration(siyu: Siyu) -> None:
+    (status,) = siyu.rows("db", "status", "--json")
+
+    assert status["up_to_date"] is True
+    assert siyu("db", "upgrade").returncode == 0
+
+
+def test_settings_are_shown_and_secrets_are_not(siyu: Siyu) -> None:
+    secrets = {"SIYU_ADMIN_KEY": ADMIN_KEY, "SIYU_DATABASE_URL": "postgresql://somebody:hush@db.example.com/siyu"}
+    done = siyu("config", "show", "--json", **secrets)
+    shown = {row["setting"]: row["value"] for row in map(json.loads, done.stdout.splitlines())}
+
+    assert shown["SIYU_DATA_DIR"] == siyu.environment["SIYU_DATA_DIR"]
+    for secret in (ADMIN_KEY, SECRET_KEY, "hush"):
+        assert secret not in done.stdout + done.stderr + siyu("config", "show", **secrets).stdout
+    assert shown["SIYU_ADMIN_KEY"] is not None
+
+
+def test_an_unknown_setting_fails_with_the_nearest_known_one(siyu: Siyu) -> None:
+    done = siyu("config", "show", SIYU_ADMINKEY="x")
+
+    assert done.returncode == 1
+    assert "SIYU_ADMINKEY" in done.stderr
+    assert "SIYU_ADMIN_KEY" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SIYU_SECRET_KEY", "too short"),
+        ("SIYU_PORT", "many"),
+        ("SIYU_LOG_URL", "redis://x"),
+        ("SIYU_RULES_FILE", "/no/such/file"),
+        ("SIYU_ADMIN_KEY_FILE", "/no/such/file"),
+        ("SIYU_DATABASE_URL", "nonsense"),
+        ("SIYU_DATABASE_URL", "postgresql://127.0.0.1:1/siyu"),
+    ],
+)
+def test_a_setting_that_will_not_do_is_named_and_never_shown(siyu: Siyu, name: str, value: str) -> None:
+    done = siyu("db", "status", **{name: value})
+
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert name in done.stderr or "did not answer" in done.stderr
+    assert value not in done.stderr or value.startswith("/")
+
+
+def test_a_secret_can_come_from_a_file(siyu: Siyu, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{SECRET_KEY}\n")
+    environment = {name: value for name, value in siyu.environment.items() if name != "SIYU_SECRET_KEY"}
+    other = Siyu(siyu.directory)
+    other.environment = environment | {"SIYU_SECRET_KEY_FILE": str(tmp_path / "key")}
+
+    assert other.rows("person", "show", PHONE, "--json") == siyu.rows("person", "show", PHONE, "--json")
+
+
+def test_messages_are_in_the_language_of_the_environment(siyu: Siyu) -> None:
+    assert siyu("person", "show", "user_id:nobody", LANG="zh_CN.UTF-8").stderr.startswith("错误: ")
+
+
+def test_nothing_is_coloured_where_nobody_looks(siyu: Siyu) -> None:
+    for words in (["doctor"], ["person", "show", PHONE], ["keys", "list"], ["--help"]):
+        assert "\x1b" not in siyu(*words).stdout
