@@ -146,8 +146,9 @@ def trim(connection: Connection, before: datetime) -> int:
     old = select(*order).where(outbox.c.at < before, tuple_(*order) <= tuple_(slowest.xid, slowest.id))
     rows = [Cursor(xid, id_) for xid, id_ in connection.execute(old.order_by(*order).limit(TRIM_ROWS_MAX))]
     if rows:
-        connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
+        # In this order: a reader must never miss rows without being told that they are gone.
         store_position(connection, _TRIMMED, rows[-1])
+        connection.execute(delete(outbox).where(outbox.c.id.in_([row.id for row in rows])))
     return len(rows)
 
 
