@@ -180,7 +180,7 @@ def _is_type(name: str) -> str:
 Text = Annotated[str, StringConstraints(max_length=1_024), AfterValidator(_is_storable)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_is_storable)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-Type = Annotated[str, AfterValidator(_is_type)]
+Type = Annotated[str, AfterValidator(_is_type), Field(json_schema_extra={"enum": [*sorted(TYPES)]})]
 Properties = Annotated[Mapping[str, JsonValue], AfterValidator(_is_storable_json)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Whole = Annotated[int, Field(ge=-WHOLE_MAX, le=WHOLE_MAX)]
@@ -307,7 +307,9 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
+class WrittenIdentifier:
+    """An identifier as a sender writes it; it may also be written `namespace[@scope]:value`."""
+
     namespace: Word
     value: str | int | bool | None
     scope: Text = ""
@@ -324,7 +326,7 @@ class Submission:
     occurred_at: AwareDatetime
     id: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_storable)] | None = None
     source: Key | None = None
-    identifiers: Annotated[tuple[_Named | str, ...], Field(max_length=IDENTIFIERS_MAX)] = ()
+    identifiers: Annotated[tuple[WrittenIdentifier | str, ...], Field(max_length=IDENTIFIERS_MAX)] = ()
     strength: Strength | None = None
     article: Article | None = None
     share: Share | None = None
@@ -455,7 +457,7 @@ def _cleaned(
     return tuple(mentions), tuple(dropped)
 
 
-def _taken_apart(written: _Named | str, position: int) -> tuple[str, str, str, Role | None]:
+def _taken_apart(written: WrittenIdentifier | str, position: int) -> tuple[str, str, str, Role | None]:
     try:
         if isinstance(written, str):
             namespace, scope, value = split(written)
@@ -508,7 +510,7 @@ def _pointer(steps: tuple[int | str, ...]) -> str:
     return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in named)
 
 
-_BRANCHES = frozenset({"_Named", "str", "int", "bool"})
+_BRANCHES = frozenset({"WrittenIdentifier", "str", "int", "bool"})
 
 
 _SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)

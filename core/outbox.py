@@ -1,8 +1,8 @@
 """What we announce, written in the transaction that makes it so: never the one without the other.
 
 Readers follow the outbox by a *cursor*. Rows are ordered by (transaction, id) and read only below the oldest
-transaction that is still running: a row can then never appear behind a cursor. A transaction that stays open therefore
-holds back what others announce after it.
+transaction that is still running: a row can then never appear behind a cursor. A writing transaction that stays open, in
+whatever database of the server (a running ANALYZE too), therefore holds back what others announce after it.
 """
 
 from collections.abc import Mapping, Sequence

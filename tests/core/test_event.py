@@ -377,7 +377,7 @@ def test_a_fault_is_named_by_its_place_and_no_value_is_repeated(wrong: dict[str,
 
     assert refused.pointer == pointer
     assert "1391234" not in refused.detail
-    assert "_Named" not in refused.detail
+    assert "WrittenIdentifier" not in refused.detail + refused.pointer
 
 
 @pytest.mark.parametrize("missing", ["type", "channel", "occurred_at"])

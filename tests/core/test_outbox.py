@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from core import outbox
 from core.database import transaction
@@ -27,8 +27,7 @@ TOPIC = "siyu.profile.updated.v1"
 
 def test_what_is_enqueued_is_read_as_it_was(engine: Engine) -> None:
     announcements = [announcement(number, key="k") for number in range(3)]
-    with transaction(engine) as connection:
-        enqueue(connection, announcements)
+    write(engine, *announcements)
 
     with transaction(engine) as connection:
         (row,) = outbox.read(connection, Cursor(), 10)
@@ -39,15 +38,14 @@ def test_what_is_enqueued_is_read_as_it_was(engine: Engine) -> None:
 def test_a_transaction_is_one_row_and_nothing_is_none(engine: Engine) -> None:
     with transaction(engine) as connection:
         enqueue(connection, [])
-        enqueue(connection, [announcement(number) for number in range(10)])
+    write(engine, *[announcement(number) for number in range(10)])
 
     assert [len(row.announcements) for row in rows_of(engine)] == [10]
 
 
 def test_a_large_transaction_is_cut_into_rows_in_order(engine: Engine) -> None:
     announcements = [announcement(number) for number in range(2 * outbox.ROW_ANNOUNCEMENTS_MAX + 1)]
-    with transaction(engine) as connection:
-        enqueue(connection, announcements)
+    write(engine, *announcements)
 
     rows = rows_of(engine)
 
@@ -70,6 +68,7 @@ def test_a_row_waits_for_older_transactions(engine: Engine) -> None:
             enqueue(fast, [announcement(2)])
         assert rows_of(engine) == []
 
+    until(lambda: is_readable(engine))
     assert [each.id for row in rows_of(engine) for each in row.announcements] == ["1", "2"]
 
 
@@ -311,8 +310,16 @@ def announcement(number: object, key: str = "key", **given: Any) -> Announcement
 
 
 def write(engine: Engine, *announcements: Announcement) -> None:
+    """Announce in one transaction, and wait until the server's own, autovacuum's say, no longer hide it."""
     with transaction(engine) as connection:
         enqueue(connection, announcements)
+    until(lambda: is_readable(engine))
+
+
+def is_readable(engine: Engine) -> bool:
+    with transaction(engine) as connection:
+        newest = connection.scalar(select(func.max(outbox.outbox.c.xid)))
+        return bool(newest < outbox.latest(connection).xid)
 
 
 def rows_of(engine: Engine) -> Sequence[outbox.Row]:

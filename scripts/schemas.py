@@ -1,0 +1,90 @@
+"""Writes docs/schemas/: what a sender may write, and what stands on the topics, as JSON Schemas. Run by `make schemas`.
+
+Within a major version fields are only added, so what we announce is described open: a reader overlooks what he does not
+know. What a sender writes is described as strictly as it is checked.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
+
+from core.event import Event, Submission
+from core.log.port import EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED
+from profiles.record import CAUSES_MAX, Reason
+from stitcher.difference import Kind
+
+FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+PersonId = Annotated[
+    str,
+    Field(
+        pattern="^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+        description="Leads to the person for ever, whatever is merged or split.",
+    ),
+]
+Version = Annotated[int, Field(ge=1, description="Only rises; drop what is not above the last one of this person.")]
+Causes = Annotated[
+    list[str],
+    Field(max_length=CAUSES_MAX, description="Ids of the events that brought it about, not all where many did."),
+]
+AsOf = Annotated[AwareDatetime, Field(description="When it was decided.")]
+
+
+class ProfileUpdated(BaseModel):
+    """A person's profile is another one: read it again, and on `merged_from` move your rows."""
+
+    person_id: PersonId
+    version: Version
+    reason: Reason
+    changed: Annotated[list[str], Field(description="The parts of the profile that are concerned, sorted.")]
+    merged_from: Annotated[list[PersonId], Field(description="Who is he from now on.")]
+    cause: Causes
+    as_of: AsOf
+
+
+class IdentityChanged(BaseModel):
+    """Somebody is new, is one with another, or is two; or an identifier is another person's, or nobody's."""
+
+    type: Kind
+    person_id: PersonId
+    version: Version
+    from_: Annotated[list[PersonId], Field(alias="from", description="In `person.merged`: who is he from now on.")]
+    into: Annotated[list[PersonId], Field(description="In `person.split`: who is somebody else from now on.")]
+    identifiers: Annotated[list[str], Field(description="Ids of the identifiers that it is about.")]
+    cause: Causes
+    as_of: AsOf
+
+
+def schemas() -> Mapping[str, Mapping[str, Any]]:
+    """Return all schemas by the names of their files."""
+    described: dict[str, TypeAdapter[Any]] = {
+        "event.submission.json": TypeAdapter(Submission),
+        f"{EVENTS}.json": TypeAdapter(Event),
+        f"{PROFILE_UPDATED}.json": TypeAdapter(ProfileUpdated),
+        f"{IDENTITY_CHANGED}.json": TypeAdapter(IdentityChanged),
+    }
+    return {name: {"$schema": DIALECT, **adapter.json_schema()} for name, adapter in described.items()}
+
+
+def written(schema: Mapping[str, Any]) -> str:
+    """Return *schema* as the text of its file."""
+    return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    """Write every schema to its file, and take away what is none any more."""
+    made = schemas()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for file in FOLDER.glob("*.json"):
+        if file.name not in made:
+            file.unlink()
+    for name, schema in made.items():
+        (FOLDER / name).write_text(written(schema), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
