@@ -16,15 +16,9 @@ from sqlalchemy import Engine, make_url, text
 
 import siyu.tables  # noqa: F401 - tables are registered by the modules that own them
 from core import embedded
-from core.database import connect, metadata
+from core.database import connect, upgrade
 
 ROOT = Path(__file__).parent.parent
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Overlook how kafka-python reads its schemas, and that it leaves open a socket that did not connect."""
-    config.addinivalue_line("filterwarnings", "ignore:(read|open)_text is deprecated:DeprecationWarning")
-    config.addinivalue_line("filterwarnings", r"ignore:unclosed <socket.*laddr=\('0.0.0.0', \d+\)>:ResourceWarning")
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +38,7 @@ def template(server_url: str) -> Iterator[str]:
     name = f"siyu_template_{uuid4().hex}"
     _run(server_url, f"CREATE DATABASE {name}")
     engine = connect(_named(server_url, name))
-    _schema(engine)
+    upgrade(engine)
     engine.dispose()
     yield name
     _run(server_url, f"DROP DATABASE {name}")
@@ -95,10 +89,6 @@ def _kafka(directory: Path) -> Iterator[str]:
         yield subprocess.run(start, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     finally:
         subprocess.run([script, "stop", "--dir", str(directory)], check=True)
-
-
-def _schema(engine: Engine) -> None:
-    metadata.create_all(engine)
 
 
 def _named(url: str, database: str) -> str:
