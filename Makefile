@@ -30,7 +30,8 @@ check: $(READY) ## all of it: style, types, import contracts, tests
 test: check ## the same
 
 laws: $(READY) ## explore the laws over many more generated histories
-	$(BIN)/pytest -m laws --override-ini 'addopts=--import-mode=importlib --strict-markers -ra'
+	$(BIN)/pytest --hypothesis-profile laws tests/stitcher/test_laws.py tests/stitcher/test_store_laws.py \
+	  tests/profiles/test_summary.py tests/profiles/test_sharetree.py
 
 bench: $(READY) ## measure on the real cascades (needs ../shared/data)
 	$(BIN)/python -m bench

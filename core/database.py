@@ -15,8 +15,9 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, Engine, MetaData, Row, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from core.errors import Contended, InvalidSetting, Unavailable
+from core.errors import Contended, InvalidSetting, Overloaded, Unavailable, Unstorable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 POOL_SIZE_MAX = 10
@@ -67,7 +68,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """Open one transaction: committed when the block ends, rolled back when it raises.
 
     Raises `Contended` where another transaction was in the way (serialisation, deadlock, lock time-out, a row that
-    appeared meanwhile) and `Unavailable` where the server went away; after the latter it is not known whether the
+    appeared meanwhile), `Unstorable` for a value that no column can hold, `Overloaded` where no connection gets free, and
+    `Unavailable` where the server went away; after the latter it is not known whether the
     transaction was committed, so what runs in it must be harmless to repeat.
     """
     try:
@@ -75,6 +77,8 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
     except (DBAPIError, psycopg.Error) as error:
         raise _named(error) from error
+    except PoolTimeout as error:
+        raise Overloaded("no connection to the database gets free") from error
 
 
 def _named(error: DBAPIError | psycopg.Error) -> Exception:
@@ -82,6 +86,8 @@ def _named(error: DBAPIError | psycopg.Error) -> Exception:
     state = getattr(cause, "sqlstate", None)
     if state in _CONTENDED:
         return Contended(f"another transaction was in the way ({state})")
+    if state and state.startswith("22"):
+        return Unstorable(f"the database cannot hold it ({state})")
     gone = isinstance(cause, psycopg.OperationalError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )

@@ -5,11 +5,12 @@ start recovers it like any PostgreSQL.
 """
 
 import fcntl
+import json
 import subprocess
 import warnings
 from pathlib import Path
 
-from psutil import Error as ProcessError
+import psutil
 
 from core.errors import Unavailable
 
@@ -43,11 +44,20 @@ def start(data_dir: Path) -> str:
         try:
             server = get_server(cluster, start=False)
             server.ensure_pgdata_inited()
+            _forget_the_dead(cluster)
             _configure(cluster)
             server.start()
-        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError, ProcessError) as error:
+        except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError, psutil.Error) as error:
             raise Unavailable(f"embedded PostgreSQL did not start; its log is {cluster / 'log'}") from error
     return str(server.get_uri())
+
+
+def _forget_the_dead(cluster: Path) -> None:
+    """Strike off the list of handles the processes that were killed: the last one alive is the one that stops the server."""
+    handles = cluster / ".handle_pids.json"
+    if handles.exists():
+        alive = [pid for pid in json.loads(handles.read_text() or "[]") if psutil.pid_exists(pid)]
+        handles.write_text(json.dumps(alive))
 
 
 def _configure(cluster: Path) -> None:

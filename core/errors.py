@@ -5,6 +5,7 @@
   + InvalidSetting     the installation is configured wrongly: stop and say which setting
   + Unavailable        the log or the database cannot be reached now: try again
     - Overloaded       too much is waiting already: try again after a while
+  + Unstorable         the database cannot hold a value: find the event that has it, and quarantine that
   + Contended          another worker moved what this batch had read: take the batch again
   + NotFound           nobody has heard of it: 404
   + Refused            it contradicts what is recorded, or a rule: 409
@@ -45,6 +46,10 @@ class Overloaded(Unavailable):
     def __init__(self, detail: str, retry_after_seconds: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+
+
+class Unstorable(SiyuError):
+    """A value that the database cannot hold, however often it is tried; nothing was written."""
 
 
 class Contended(SiyuError):

@@ -27,7 +27,7 @@ from core.event import Event
 from core.identifier import IdentifierId, PersonId
 from profiles import sharetree
 from profiles.sharetree import Touch, Tree
-from profiles.summary import Statement
+from profiles.summary import Statement, stamp
 from profiles.touchpoint import Touchpoint
 
 article_table = Table(
@@ -35,9 +35,16 @@ article_table = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("title", Text),
+    Column(
+        "title_stamp",
+        Text(collation="C"),
+        nullable=False,
+        comment="time and uid of the event that stated it; empty: none",
+    ),
     Column("url", Text),
+    Column("url_stamp", Text(collation="C"), nullable=False),
     Column("topics", ARRAY(Text), nullable=False),
-    Column("stated_at", DateTime(timezone=True), nullable=False, comment="when title, url and topics were stated last"),
+    Column("topics_stamp", Text(collation="C"), nullable=False),
     Column("first_at", DateTime(timezone=True), nullable=False),
     Column(
         "nameless_reads", BigInteger, nullable=False, comment="reads without a usable identifier, robots not counted"
@@ -119,41 +126,51 @@ def _record_articles(connection: Connection, told: Iterable[tuple[Touchpoint, Ev
     rows: dict[str, dict[str, Any]] = {}
     for touchpoint, event in told:
         assert event.article is not None
-        row = rows.setdefault(
-            event.article.id,
-            {"id": event.article.id, "stated_at": None, "first_at": event.occurred_at, "nameless": 0, "bots": 0},
-        )
+        row = rows.setdefault(event.article.id, {"id": event.article.id, "first_at": event.occurred_at, **_UNSTATED})
         row["first_at"] = min(row["first_at"], event.occurred_at)
-        is_stated = event.article.title or event.article.url or event.article.topics
-        if row["stated_at"] is None or (is_stated and event.occurred_at >= row["stated_at"]):
-            topics = list(event.article.topics)
-            row |= {"title": event.article.title, "url": event.article.url, "topics": topics}
-            row["stated_at"] = event.occurred_at
+        at = f"{stamp(event.occurred_at)} {touchpoint.uid}"
+        for name in ("title", "url", "topics"):
+            value = getattr(event.article, name)
+            if value and at > row[f"{name}_stamp"]:
+                row |= {name: value, f"{name}_stamp": at}
         if event.type == "article.read":
             row["bots"] += _is_bot(event)
             row["nameless"] += touchpoint.anchor is None and not _is_bot(event)
     run(
         connection,
         """
-        INSERT INTO article AS known (id, title, url, topics, stated_at, first_at, nameless_reads, bot_reads)
-        SELECT id, title, url, topics, stated_at, first_at, nameless, bots
-          FROM json_to_recordset(:rows) AS r(id text, title text, url text, topics text[], stated_at timestamptz,
-               first_at timestamptz, nameless bigint, bots bigint)
+        INSERT INTO article AS known (id, title, title_stamp, url, url_stamp, topics, topics_stamp, first_at,
+               nameless_reads, bot_reads)
+        SELECT id, title, title_stamp, url, url_stamp, topics, topics_stamp, first_at, nameless, bots
+          FROM json_to_recordset(:rows) AS r(id text, title text, title_stamp text, url text, url_stamp text,
+               topics text[], topics_stamp text, first_at timestamptz, nameless bigint, bots bigint)
          ORDER BY id
         ON CONFLICT (id) DO UPDATE SET
-          title = CASE WHEN excluded.stated_at >= known.stated_at THEN coalesce(excluded.title, known.title)
-                       ELSE coalesce(known.title, excluded.title) END,
-          url = CASE WHEN excluded.stated_at >= known.stated_at THEN coalesce(excluded.url, known.url)
-                     ELSE coalesce(known.url, excluded.url) END,
-          topics = CASE WHEN excluded.stated_at >= known.stated_at AND excluded.topics <> '{}' OR known.topics = '{}'
-                        THEN excluded.topics ELSE known.topics END,
-          stated_at = greatest(known.stated_at, excluded.stated_at),
+          title = CASE WHEN excluded.title_stamp > known.title_stamp THEN excluded.title ELSE known.title END,
+          title_stamp = greatest(known.title_stamp, excluded.title_stamp),
+          url = CASE WHEN excluded.url_stamp > known.url_stamp THEN excluded.url ELSE known.url END,
+          url_stamp = greatest(known.url_stamp, excluded.url_stamp),
+          topics = CASE WHEN excluded.topics_stamp > known.topics_stamp THEN excluded.topics ELSE known.topics END,
+          topics_stamp = greatest(known.topics_stamp, excluded.topics_stamp),
           first_at = least(known.first_at, excluded.first_at),
           nameless_reads = known.nameless_reads + excluded.nameless_reads,
           bot_reads = known.bot_reads + excluded.bot_reads
         """,
         list(rows.values()),
     )
+
+
+# Of two statements the later one counts, whatever the order in which they come.
+_UNSTATED: Mapping[str, Any] = {
+    "title": None,
+    "title_stamp": "",
+    "url": None,
+    "url_stamp": "",
+    "topics": (),
+    "topics_stamp": "",
+    "nameless": 0,
+    "bots": 0,
+}
 
 
 def _is_bot(event: Event) -> bool:

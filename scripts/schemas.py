@@ -1,4 +1,4 @@
-"""Writes docs/schemas/: what a sender may write, and what stands on the topics, as JSON Schemas. Run by `make schemas`.
+"""Writes docs/schemas/ (what a sender may write, and what stands on the topics) and docs/openapi.json. Run by `make schemas`.
 
 Within a major version fields are only added, so what we announce is described open: a reader overlooks what he does not
 know. What a sender writes is described as strictly as it is checked.
@@ -11,12 +11,21 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 
+from core.clock import system_clock
+from core.database import connect
 from core.event import Event, Submission
+from core.identifier import BlindIndex
 from core.log.port import EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED
+from core.log.postgres import PostgresLog
+from core.settings import Settings
 from profiles.record import CAUSES_MAX, Reason
+from siyu.serving import Role, application
+from siyu.system import System
+from stitcher import rules
 from stitcher.difference import Kind
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
+OPENAPI = FOLDER.parent / "openapi.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 PersonId = Annotated[
@@ -70,6 +79,14 @@ def schemas() -> Mapping[str, Mapping[str, Any]]:
     return {name: {"$schema": DIALECT, **adapter.json_schema()} for name, adapter in described.items()}
 
 
+def openapi() -> Mapping[str, Any]:
+    """Return the description of all routes, as `/openapi.json` has it."""
+    engine = connect("postgresql://")
+    log = PostgresLog(engine, partitions=1)
+    system = System(Settings(), engine, log, rules.shipped(), BlindIndex(b""), system_clock)
+    return application(system, set(Role)).openapi()
+
+
 def written(schema: Mapping[str, Any]) -> str:
     """Return *schema* as the text of its file."""
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -84,6 +101,7 @@ def main() -> None:
             file.unlink()
     for name, schema in made.items():
         (FOLDER / name).write_text(written(schema), encoding="utf-8")
+    OPENAPI.write_text(written(openapi()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def main() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what its failures mean to us, we say ourselves
     try:
         app()
     except SiyuError as error:

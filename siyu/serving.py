@@ -29,7 +29,6 @@ from siyu.background import Background
 from siyu.system import System
 from stitcher.worker import GROUP
 
-
 _log = structlog.get_logger()
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 

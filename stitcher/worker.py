@@ -13,13 +13,12 @@ from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DataError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from core import metrics, outbox, quarantine
 from core.clock import Clock
 from core.database import transaction
-from core.errors import Contended, InvalidEvent, Unavailable
+from core.errors import Contended, InvalidEvent, Unavailable, Unstorable
 from core.event import Event, EventUid, decode
 from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.log.port import IDENTITY_CHANGED, Consumer, Position, Stored
@@ -98,7 +97,7 @@ class Stitcher:
             with attempt:
                 try:
                     taken = self._transact(events, refused)
-                except DataError as error:
+                except Unstorable as error:
                     taken = self._in_halves(batch, error)
         return taken
 
@@ -110,14 +109,12 @@ class Stitcher:
         metrics.STITCH_SECONDS.labels("commit").inc(time.perf_counter() - started)
         return taken + Taken(quarantined=len(refused))
 
-    def _in_halves(self, batch: Sequence[Stored], error: DataError) -> Taken:
+    def _in_halves(self, batch: Sequence[Stored], error: Unstorable) -> Taken:
         """Find the event that the database cannot hold, so that it alone is kept back."""
         if len(batch) > 1:
             middle = len(batch) // 2
             return self.take(batch[:middle]) + self.take(batch[middle:])
-        refused = _refused(
-            batch[0], "unstorable", f"the database refused it: {type(error.orig).__name__}", self._clock()
-        )
+        refused = _refused(batch[0], "unstorable", str(error), self._clock())
         with transaction(self._engine) as connection:
             quarantine.record(connection, [refused])
         return Taken(quarantined=1)

@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import Engine, make_url, text
 
 import siyu.tables  # noqa: F401 - tables are registered by the modules that own them
@@ -19,6 +20,11 @@ from core import embedded
 from core.database import connect, upgrade
 
 ROOT = Path(__file__).parent.parent
+
+# The ordinary run looks at the same examples every time where it decides about a change; `make laws` explores.
+settings.register_profile("default", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.register_profile("laws", deadline=None, max_examples=10_000, print_blob=True)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

@@ -139,3 +139,16 @@ def test_a_limit_is_where_the_table_of_limits_says() -> None:
             missing += [(path, word) for word in words if "/" not in word and not re.search(rf"\b{word}\b", content)]
 
     assert missing == []
+
+
+def test_every_limit_stands_in_the_table_of_limits() -> None:
+    listed = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+
+    missing = [
+        f"{module} {name}"
+        for module in MODULES
+        for name in re.findall(r"^([A-Z_]+_MAX) = ", (ROOT / module).read_text(encoding="utf-8"), re.MULTILINE)
+        if module.parts[0] not in ("bench", "scripts", "tests") and f"`{name}`" not in listed
+    ]
+
+    assert missing == []

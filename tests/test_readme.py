@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from typer.main import get_command
 
-from core.settings import Settings
 from siyu.__main__ import app
 
 ROOT = Path(__file__).parent.parent
@@ -30,13 +29,3 @@ def test_every_command_of_the_readme_is_one_that_siyu_knows(line: str) -> None:
 @pytest.mark.parametrize("target", re.findall(r"^make (\w+)", SHELL, re.MULTILINE))
 def test_every_make_target_of_the_readme_is_there(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-
-
-def test_every_setting_stands_in_the_readme() -> None:
-    for name in Settings.model_fields:
-        assert f"`SIYU_{name.upper()}`" in README
-
-
-@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
-def test_every_link_of_the_readme_leads_somewhere(link: str) -> None:
-    assert (ROOT / link).exists()

@@ -11,7 +11,7 @@ from core.database import transaction
 from core.errors import InvalidEvent
 from core.event import TYPES, encode
 from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
-from scripts.schemas import FOLDER, schemas, written
+from scripts.schemas import FOLDER, OPENAPI, openapi, schemas, written
 from tests.api.world import World
 from tests.conftest import ROOT
 
@@ -46,6 +46,10 @@ def test_a_schema_is_committed_as_the_code_has_it(name: str) -> None:
     """Where this fails, `make schemas` writes it anew; within a major version fields are only added."""
     assert (FOLDER / name).read_text(encoding="utf-8") == written(schemas()[name])
     Draft202012Validator.check_schema(schemas()[name])
+
+
+def test_the_routes_are_described_as_the_code_has_them() -> None:
+    assert OPENAPI.read_text(encoding="utf-8") == written(openapi())
 
 
 def test_no_schema_is_left_of_what_is_no_more() -> None:

@@ -79,7 +79,7 @@ class Siyu:
 
     def __call__(self, *words: str | Path, stdin: str = "", **settings: str) -> Done:
         """Run a command to its end, in a process forked from one that has imported Siyu."""
-        self._forking = self._forking or self._python("-c", _FORKING, stdin=subprocess.PIPE)
+        self._forking = self._forking or self._python(["-c", _FORKING], {}, stdin=subprocess.PIPE)
         assert self._forking.stdin
         assert self._forking.stdout
         files = [self.directory / name for name in ("stdin", "stdout", "stderr")]
@@ -104,9 +104,11 @@ class Siyu:
 
     def start(self, *words: str | Path, **settings: str) -> "subprocess.Popen[str]":
         """Start a command as a shell would; whoever does ends it by `end`."""
-        return self._python("-m", "siyu", *map(str, words), **settings)
+        return self._python(["-m", "siyu", *map(str, words)], settings)
 
-    def _python(self, *words: str, stdin: int = subprocess.DEVNULL, **settings: str) -> "subprocess.Popen[str]":
+    def _python(
+        self, words: Sequence[str], settings: Mapping[str, str], stdin: int = subprocess.DEVNULL
+    ) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, *words],
             stdin=stdin,
@@ -114,7 +116,7 @@ class Siyu:
             stderr=subprocess.PIPE,
             text=True,
             cwd=self.directory,
-            env=self.environment | settings,
+            env={**self.environment, **settings},
         )
 
 
@@ -331,7 +333,9 @@ def test_the_same_file_again_changes_nothing(siyu: Siyu) -> None:
 
 
 def test_a_key_is_made_listed_and_revoked(siyu: Siyu) -> None:
-    (made,) = siyu.rows("keys", "create", "--scope", "people:read", "--scope", "events:write", "--source", "crm", "--json")
+    (made,) = siyu.rows(
+        "keys", "create", "--scope", "people:read", "--scope", "events:write", "--source", "crm", "--json"
+    )
     listed = {row["id"]: row for row in siyu.rows("keys", "list", "--json")}
 
     assert made["key"].startswith("siyu_")

@@ -158,7 +158,7 @@ def events_of(case: Case) -> list[Event]:
     """The events of a case in the order of arrival, numbered from 1 in their ids."""
     history: list[Event] = []
     for written in case["events"]:
-        fields = {"who": written} if isinstance(written, str) else written
+        fields: Mapping[str, Any] = {"who": written} if isinstance(written, str) else written
         if "again" in fields:
             history.append(history[fields["again"] - 1])
             continue
@@ -242,8 +242,12 @@ def expected(case: Case) -> State:
         frozenset((id_of(tokens[0]), frozenset(map(text_of, tokens))) for tokens in own),
         texts(case.get("contested", [])),
         texts(case.get("generic", [])),
-        frozenset((*sorted((text_of(one), text_of(other))), reason) for one, other, reason in refused),
+        frozenset((*_sorted(text_of(one), text_of(other)), reason) for one, other, reason in refused),
     )
+
+
+def _sorted(one: str, other: str) -> tuple[str, str]:
+    return min(one, other), max(one, other)
 
 
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")

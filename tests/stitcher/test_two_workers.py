@@ -54,7 +54,11 @@ def storm(seed: int, size: int) -> list[Event]:
             "trust": random.choice(["server", "server", "browser"]),
         }
         if random.random() < 0.3:
-            fields |= {"type": random.choice(["article.read", "article.shared"]), "article": "a", "token": f"s{number % 9}"}
+            fields |= {
+                "type": random.choice(["article.read", "article.shared"]),
+                "article": "a",
+                "token": f"s{number % 9}",
+            }
         history.append(event_of(str(number), fields, number))
     return history
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import pytest
@@ -127,7 +127,7 @@ def test_who_dies_between_database_and_log_is_read_again_and_nothing_changes(
     history = said("c1", "c1 m:j", "c2", "c2 m:j", "A p:1")
     append(log, history)
     with log.consumer(EVENTS, GROUP) as consumer, suppress(KeyboardInterrupt):
-        stitcher.run(Dying(consumer), threading.Event())  # type: ignore[arg-type] - it is one, but for its death
+        stitcher.run(cast(Consumer, Dying(consumer)), threading.Event())
     assert set(log.committed(EVENTS, GROUP).values()) == {0}
     with engine.connect() as connection:
         before = contents(connection)
@@ -163,7 +163,10 @@ def test_the_same_event_twice_in_one_batch_counts_once(engine: Engine, stitcher:
 
     assert taken.applied == 1
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT sum(events), (SELECT sum(count) FROM link) FROM summary")).one() == (1, 1)
+        assert connection.execute(text("SELECT sum(events), (SELECT sum(count) FROM link) FROM summary")).one() == (
+            1,
+            1,
+        )
 
 
 def test_what_comes_again_in_another_batch_is_a_duplicate(stitcher: Stitcher) -> None:
@@ -210,7 +213,9 @@ def test_what_cannot_be_read_is_kept_whole_with_its_reason_and_the_rest_is_taken
 
     assert taken == Taken(applied=2, quarantined=1)
     with engine.connect() as connection:
-        row = connection.execute(text("SELECT topic, partition, position, key, value, at, code, detail FROM quarantine"))
+        row = connection.execute(
+            text("SELECT topic, partition, position, key, value, at, code, detail FROM quarantine")
+        )
         *kept, code, detail = row.one()
         assert database.state(connection) == histories.state([before, after])
     assert kept == [EVENTS, 0, 1, "key", value, DAY]
@@ -293,19 +298,21 @@ def test_an_outage_is_waited_out_and_nothing_is_quarantined(
     history = said(*(f"c{number} p:{number % 9 + 1}" for number in range(1, 61)))
     own = connect(database_url)
     away = 4
-    with PostgresLog(own, 2).consumer(EVENTS, GROUP) as consumer:
-        with running(stitcher_on(own), consumer, batch_events_max=5):
-            for part in range(away):
-                append(log, history[part::away])
-                with transaction(engine) as connection:
-                    connection.execute(
-                        text(
-                            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                        )
+    with (
+        PostgresLog(own, 2).consumer(EVENTS, GROUP) as consumer,
+        running(stitcher_on(own), consumer, batch_events_max=5),
+    ):
+        for part in range(away):
+            append(log, history[part::away])
+            with transaction(engine) as connection:
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                     )
-                threading.Event().wait(0.2)
-            wait_until_taken(log)
+                )
+            threading.Event().wait(0.2)
+        wait_until_taken(log)
     own.dispose()
 
     with engine.connect() as connection:
@@ -328,7 +335,7 @@ def test_a_log_that_cannot_be_reached_does_not_end_the_loop(stitcher: Stitcher) 
         def rewind(self) -> None:
             raise Unavailable("the log is away")
 
-    stitcher.run(Away(), stop)  # type: ignore[arg-type] - nothing else of it is used
+    stitcher.run(cast(Consumer, Away()), stop)
 
     assert reads == 2
 
