@@ -29,9 +29,13 @@ def measure(url: str, key: str, users: Sequence[int], articles: Sequence[str], s
 def table(measured: Mapping[str, Sequence[float]]) -> list[tuple[str, float, float, float]]:
     """Return name, median, 99th percentile and maximum of each, in milliseconds."""
     return [
-        (name, *(round(1_000 * value, 1) for value in (statistics.median(s), statistics.quantiles(s, n=100)[98], max(s))))
-        for name, s in measured.items()
+        (name, _ms(statistics.median(taken)), _ms(statistics.quantiles(taken, n=100)[98]), _ms(max(taken)))
+        for name, taken in measured.items()
     ]
+
+
+def _ms(seconds: float) -> float:
+    return round(1_000 * seconds, 1)
 
 
 def _person(client: httpx.Client, user: int) -> str:

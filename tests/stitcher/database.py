@@ -43,5 +43,5 @@ def state(connection: Connection) -> State:
         frozenset((person, frozenset(own)) for person, own in members.items()),
         frozenset(row.text for row in rows if row.standing == 1),
         frozenset(row.text for row in rows if row.standing == 2),
-        frozenset((*sorted((one, other)), reason) for one, other, reason in refused),
+        frozenset((min(one, other), max(one, other), reason) for one, other, reason in refused),
     )

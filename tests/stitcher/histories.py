@@ -110,5 +110,5 @@ def described(evidence: graph.Evidence, partition: Partition) -> State:
         frozenset((person, frozenset(own)) for person, own in members.items()),
         frozenset(text[i] for i in partition.contested),
         frozenset(text[i] for i in partition.generic),
-        frozenset((*sorted((text[a], text[b])), reason.value) for (a, b), reason in partition.refused.items()),
+        frozenset((min(text[a], text[b]), max(text[a], text[b]), r.value) for (a, b), r in partition.refused.items()),
     )
