@@ -10,7 +10,9 @@ import httpx
 QUESTIONS = 400
 
 
-def measure(url: str, key: str, users: Sequence[int], articles: Sequence[str], seed: int = 1) -> Mapping[str, Sequence[float]]:
+def measure(
+    url: str, key: str, users: Sequence[int], articles: Sequence[str], seed: int = 1
+) -> Mapping[str, Sequence[float]]:
     """Ask each kind of question of *users* and *articles* chosen by *seed*, and return the seconds that each answer took."""
     choose = random.Random(seed)
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from core.event import Event, Strength, Trust, parse
-from core.identifier import PersonId
+from core.identifier import IdentifierId, PersonId
 from profiles.sharetree import Touch, Tree, grow
 from siyu import demo
 from stitcher.rules import shipped
@@ -34,17 +34,17 @@ def _named(event: Event, namespace: str) -> list[str]:
     return [mention.value for mention in event.identifiers if mention.namespace == namespace]
 
 
+def _person(event: Event) -> PersonId:
+    return PersonId(IdentifierId(_named(event, "anonymous_id")[0]))
+
+
 def _tree(article_id: str) -> Tree:
     """The share tree by cookie: in the sample everybody but the tablet's users has one of his own."""
     about = [event for event in _events() if event.article and event.article.id == article_id]
-    owners = {
-        event.share.token: PersonId(_named(event, "anonymous_id")[0])
-        for event in about
-        if event.share and event.type == "article.shared"
-    }
+    owners = {event.share.token: _person(event) for event in about if event.share and event.type == "article.shared"}
     return grow(
         Touch(
-            PersonId(_named(event, "anonymous_id")[0]),
+            _person(event),
             event.occurred_at,
             owners.get(event.share.token) if event.share else None,
         )
