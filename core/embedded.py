@@ -6,8 +6,11 @@ start recovers it like any PostgreSQL.
 
 import fcntl
 import json
+import os
 import subprocess
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -39,7 +42,7 @@ def start(data_dir: Path) -> str:
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     cluster = data_dir.resolve() / "postgres"
-    with (data_dir / "postgres.lock").open("w") as lock:
+    with (data_dir / "postgres.lock").open("w") as lock, _plain_locale():
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             server = get_server(cluster, start=False)
@@ -50,6 +53,20 @@ def start(data_dir: Path) -> str:
         except (OSError, RuntimeError, AssertionError, subprocess.SubprocessError, psutil.Error) as error:
             raise Unavailable(f"embedded PostgreSQL did not start; its log is {cluster / 'log'}") from error
     return str(server.get_uri())
+
+
+@contextmanager
+def _plain_locale() -> Iterator[None]:
+    """Have the server sort alike everywhere, and start where `LANG` names a locale that is not installed."""
+    before = os.environ.get("LC_ALL")
+    os.environ["LC_ALL"] = "C.UTF-8"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["LC_ALL"]
+        else:
+            os.environ["LC_ALL"] = before
 
 
 def _forget_the_dead(cluster: Path) -> None:

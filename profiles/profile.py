@@ -86,7 +86,7 @@ class Card:
     is_anonymous: bool
 
     def label(self, *, clear: bool) -> str:
-        """What to call him: his name (unless *clear* its first character), else his canonical identifier, masked."""
+        """What to call him: his name, else his canonical identifier; unless *clear*, as little of it as tells people apart."""
         return _label(self.name, self.canonical, clear=clear)
 
 
@@ -228,7 +228,7 @@ def _card(person: PersonId, members: Sequence[Member], known: Mapping[Identifier
 
 def _label(name: str | None, canonical: Identifier, *, clear: bool) -> str:
     if name is None:
-        return masking.identifier(canonical)
+        return canonical.text if clear else masking.identifier(canonical)
     return name if clear else masking.name(name)
 
 

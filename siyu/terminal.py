@@ -15,7 +15,8 @@ from rich.table import Table
 
 from core.errors import NotFound
 
-out = Console(highlight=False)
+# Where nobody sees the edge of a window, there is none to break lines at.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
 err = Console(stderr=True, highlight=False)
 
 
@@ -57,6 +58,17 @@ _CHINESE = {
     "channel": "渠道",
     "type": "类型",
     "what": "内容",
+    "yes": "是",
+    "no": "否",
+    "who read it, and who passed it on": "谁读了，谁转发了",
+    "of them never followed": "人从未关注",
+    "generations": "代",
+    "brought": "直接带来",
+    "below": "下游",
+    "everything one lead did": "一位线索的全部行为",
+    "channels": "个渠道",
+    "why these are one person": "为什么是同一个人",
+    "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 
 

@@ -12,7 +12,7 @@ from api.shown import READERS
 from profiles import articles, profile
 from profiles.profile import Wanted
 from siyu.system import opened
-from siyu.terminal import answering, out, write_json, write_table
+from siyu.terminal import answering, out, say, write_json, write_table
 
 app = typer.Typer(help="Ask about one article.", no_args_is_help=True)
 
@@ -85,9 +85,21 @@ def figures(connection: Connection, article_id: str, *, clear: bool) -> schemas.
 
 def write_readers(rows: list[schemas.ReaderOut]) -> None:
     """Write readers as a table."""
-    columns = ("person", "follower", "first read", "reads", "generation", "came from")
-    cells = ((r.label, r.follower, f"{r.first_read_at:%m-%d %H:%M}", r.reads, r.generation, r.came_from) for r in rows)
-    write_table(columns, cells)
+    names = {row.person_id: row.label for row in rows}
+    write_table(
+        ("person", "follower", "first read", "reads", "generation", "came from"),
+        (
+            (
+                row.label,
+                {True: say("yes"), False: say("no"), None: "?"}[row.follower],
+                f"{row.first_read_at:%m-%d %H:%M}",
+                row.reads,
+                row.generation,
+                names.get(row.came_from, row.came_from) if row.came_from else "",
+            )
+            for row in rows
+        ),
+    )
 
 
 def write_tree(told: schemas.ShareTreeOut) -> None:

@@ -11,7 +11,6 @@ import typer
 from sqlalchemy import Connection
 
 from api import shown
-from api.shown import TIMELINE
 from core import outbox
 from core.event import Trust
 from core.identifier import PersonId
@@ -24,10 +23,10 @@ from siyu import demo as sample
 from siyu import serving, terminal
 from siyu.background import Background
 from siyu.commands.article import everybody, figures, write_readers
-from siyu.commands.person import person_of
+from siyu.commands.person import person_of, write_timeline
 from siyu.serving import Role, receiver_of
 from siyu.system import System, opened
-from siyu.terminal import Exit, err, out, say, write_table
+from siyu.terminal import Exit, err, out, say
 from stitcher import asking
 from stitcher.asking import Place
 from stitcher.worker import GROUP
@@ -114,9 +113,7 @@ def _show_lead(connection: Connection, lead: PersonId) -> None:
     told = profile.of_person(connection, lead)
     out.rule(f"2  {told.label(clear=True)}: {say('everything one lead did')}")
     page = asking.timeline_of(connection, lead, Filter(), Place(), 30)
-    columns = ("occurred_at", "channel", "type", "article_title", "properties")
-    rows = [TIMELINE.row(shown.line(line, clear=True)) for line in page.lines]
-    write_table(columns, ([row[name] for name in columns] for row in rows))
+    write_timeline(shown.line(line, clear=True) for line in page.lines)
     out.print(f"\n{len(told.channels)} {say('channels')}; {say('why these are one person')}:")
     start = told.members[0].id
     for member in told.members[1:]:

@@ -1,11 +1,12 @@
 """`siyu person`: who somebody is, what he did, and why he is one person."""
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
-from api import shown
+from api import schemas, shown
 from api.shown import TIMELINE
 from core.errors import NotFound
 from core.identifier import PersonId
@@ -50,9 +51,7 @@ def timeline(
     if as_json:
         write_json(line.model_dump(mode="json") for line in lines)
     else:
-        columns = ("occurred_at", "channel", "type", "article_title", "properties")
-        rows = (TIMELINE.row(line) for line in lines)
-        write_table(columns, ([row[name] for name in columns] for row in rows))
+        write_timeline(lines)
 
 
 @app.command()
@@ -69,6 +68,23 @@ def why(first: Named, second: Named, as_json: AsJson = False, clear: Clear = Fal
         out.print(f"{step.from_.identifier} ── {step.link.strength} ×{step.link.count} ── {step.to.identifier}")
         for event in step.events:
             out.print(f"    {event.occurred_at:%Y-%m-%d %H:%M} {event.type} ({event.source})")
+
+
+def write_timeline(lines: Iterable[schemas.TimelineEntry]) -> None:
+    """Write a timeline as a table."""
+    rows = (TIMELINE.row(line) for line in lines)
+    write_table(
+        ("time", "channel", "type", "what"),
+        ((str(row["occurred_at"])[:16], row["channel"], row["type"], _what(row)) for row in rows),
+    )
+
+
+def _what(row: Mapping[str, Any]) -> str:
+    """The article, the amount, and whatever else an event says, in a few words."""
+    money = [f"{row['amount'] / 100:.2f} {row['currency']}"] if row["amount"] else []
+    said = [f"{name}={value}" for name, value in (row["properties"] or {}).items()]
+    others = [f"{len(row['others'])} ids"] if row["others"] else []
+    return " · ".join([*([row["article_title"]] if row["article_title"] else []), *money, *said, *others])
 
 
 def person_of(system: System, connection: Connection, written: str) -> PersonId:

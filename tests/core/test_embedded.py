@@ -167,3 +167,14 @@ def test_a_folder_that_holds_no_cluster_is_unavailable(tmp_path: Path) -> None:
 
     with pytest.raises(Unavailable, match="log"):
         embedded.start(tmp_path)
+
+
+def test_it_starts_where_the_locale_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LANG", "xx_XX.UTF-8")
+    monkeypatch.delenv("LC_ALL", raising=False)
+
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        url = Process(Path(folder), stack).url
+
+    assert url.startswith("postgresql")
+    assert "LC_ALL" not in os.environ

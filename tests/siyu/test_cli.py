@@ -25,8 +25,9 @@ DAY = datetime.now(UTC).replace(hour=8, minute=0, second=0, microsecond=0) - tim
 
 # Importing all that Siyu consists of takes seconds. So one process imports it, and is forked for every command.
 _FORKING = """
-import json, os, sys
+import gc, json, os, sys
 from siyu.__main__ import main
+gc.freeze()
 for line in sys.stdin:
     order = json.loads(line)
     child = os.fork()

@@ -153,6 +153,8 @@ def test_everything_in_one_process_survives_being_killed_with_its_own_database(
 
         assert ids(exported(siyu)) == ids(undisturbed)
         assert [row["ok"] for row in siyu.rows("doctor", "--json")] == [True] * 5
+        # The killed one must not keep the server up for ever.
+        wait_until(lambda: not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), 10)
 
 
 def ids(export: str) -> Sequence[tuple[str, Sequence[str], int]]:
