@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import isfinite
-from typing import Annotated, Literal, NewType
+from typing import Annotated, Literal, NewType, cast
 from urllib.parse import parse_qs, unquote
 
 import orjson
@@ -389,10 +389,15 @@ def encode(event: Event) -> bytes:
 
 def decode(value: bytes) -> Event:
     """Read what `encode` wrote. Raises `InvalidEvent` for anything else that somebody put on the topic."""
+    fields = _json(value)
     try:
-        return _EVENT.validate_python(_json(value))
+        if rb"\u0000" in value:
+            _is_storable_json(cast("Mapping[str, JsonValue]", fields))
+        return _EVENT.validate_python(fields)
     except ValidationError as error:
         raise _first_fault(error) from None
+    except ValueError:
+        raise InvalidEvent("unstorable", "the character U+0000 cannot be stored") from None
 
 
 def best_mention(event: Event, namespaces: Mapping[str, Namespace]) -> Mention | None:

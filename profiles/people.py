@@ -4,6 +4,7 @@ A person's id is the id of one of his identifiers, so an id that was once announ
 identifier's row, to whoever bears it today: after merges, splits and replays alike.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ from sqlalchemy import (
 )
 
 from core.database import AnyRow, array, copy, metadata, run
-from core.errors import NotFound
+from core.errors import Contended, NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
 
 identifier_table = Table(
@@ -63,6 +64,9 @@ person_table = Table(
     Column("version", BigInteger, nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
 )
+
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Standing(IntEnum):
@@ -154,6 +158,8 @@ def raise_versions(
     connection: Connection, ids: Collection[PersonId], born: Collection[PersonId], now: datetime
 ) -> dict[PersonId, int]:
     """Count up the version of every person in *ids* and return the new ones; those *born* now get their first, 1."""
+    ids = set(ids)
+    _check_order(connection, ids - set(born))
     new = sorted(born)
     copy(connection, "person", ("id", "version", "changed_at"), ((person_id, 1, now) for person_id in new))
     rows = run(
@@ -164,10 +170,26 @@ def raise_versions(
         ON CONFLICT (id) DO UPDATE SET version = person.version + 1, changed_at = excluded.changed_at
         RETURNING id::text, version
         """,
-        [{"id": person_id} for person_id in set(ids) - set(born)],
+        [{"id": person_id} for person_id in ids - set(born)],
         now=now,
     )
     return dict.fromkeys(new, 1) | {row[0]: row[1] for row in rows}
+
+
+def _check_order(connection: Connection, ids: Collection[PersonId]) -> None:
+    """Raise `Contended` where a transaction that began to write after this one has counted up before it.
+
+    Readers of the outbox see announcements in the order of transactions, and one person's versions have to rise in it.
+    """
+    late = connection.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM person WHERE id = ANY(CAST(:ids AS uuid[]))"
+            " AND age(xmin) < age(CAST(pg_current_xact_id() AS xid)))"
+        ),
+        {"ids": array(ids)},
+    ).scalar_one()
+    if late:
+        raise Contended("a later transaction was first to announce something of the same person")
 
 
 def survivor(connection: Connection, person_id: str) -> PersonId:
@@ -176,6 +198,8 @@ def survivor(connection: Connection, person_id: str) -> PersonId:
     One look-up whatever was merged or split in between: an id is an identifier's index, and the identifier knows its person.
     Raises `NotFound` for an id that was never published.
     """
+    if not _UUID.fullmatch(person_id):
+        raise NotFound("this is not an id of a person")
     found = connection.execute(
         text("SELECT person_id::text FROM identifier WHERE id = CAST(:id AS uuid)"), {"id": person_id}
     ).scalar()

@@ -5,7 +5,7 @@ import signal
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from types import FrameType
 
@@ -78,7 +78,7 @@ def serve(system: System, roles: Collection[Role], announce: Callable[[str], Non
     """
     _collect_garbage_seldom()
     server = _Server(system, application(system, roles), announce)
-    with Background(on_failure=server.end) as background:
+    with Background(on_failure=server.end) as background, suppress(SystemExit):  # uvicorn exits where it cannot listen
         if Role.STITCH in roles:
             start_stitching(system, background)
         server.run()

@@ -46,9 +46,11 @@ def compare(
     for node_id, person in moved.items():
         if before.get(node_id) == node_id:
             merged[person].add(PersonId(node_id))
-    for person, former in parted.items():
-        split[former].add(person)
     gone = set().union(*merged.values())
+    for person, former in parted.items():
+        heir = after[former] if former in gone else former
+        if heir != person:  # else he is the same, under another id, as the merge says
+            split[heir].add(person)
     single: dict[PersonId, set[IdentifierId]] = defaultdict(set)
     for node_id, person in moved.items():
         was = before.get(node_id)

@@ -44,9 +44,13 @@ def shipped() -> Rules:
 def read(written: str) -> Rules:
     """Return the rules that a TOML text states; raises `InvalidSetting`, which names the first fault."""
     try:
-        return TypeAdapter(Rules).validate_python(tomllib.loads(written))
+        rules = TypeAdapter(Rules).validate_python(tomllib.loads(written))
     except tomllib.TOMLDecodeError as error:
         raise InvalidSetting(f"the rules are not TOML: {error}") from None
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         raise InvalidSetting(f"rules: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+    for trust in Trust:
+        if trust not in rules.trust:
+            raise InvalidSetting(f"rules: trust.{trust}: it is missing")
+    return rules

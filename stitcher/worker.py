@@ -6,7 +6,8 @@ harmless. What is announced is written in the transaction that makes it so.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -152,7 +153,7 @@ def stitch(
         with _timed("write profiles"):
             record.record(connection, touchpoints, evidence.nodes.keys() - region.members.keys())
         with _timed("announce"):
-            _announce(connection, touchpoints, partition, difference, now)
+            _announce(connection, touchpoints, region, partition, difference, now)
     _count(touchpoints, len(known))
     return Taken(applied=len(touchpoints), duplicates=len(known))
 
@@ -181,12 +182,12 @@ def _was_contested(node_id: IdentifierId, region: Region) -> bool:
 def _announce(
     connection: Connection,
     touchpoints: Sequence[Touchpoint],
+    region: Region,
     partition: Partition,
     difference: Difference,
     now: datetime,
 ) -> None:
     updates = record.updates(touchpoints, partition.person)
-    causes = _causes(touchpoints, partition)
     for person in difference.people:
         updates.setdefault(person, Update()).changed.add("identifiers")
     for change in difference.changes:
@@ -194,38 +195,57 @@ def _announce(
         if change.kind == "person.merged":
             update.merged_from = change.others
         elif change.kind == "person.split":
-            update.split = True
+            for part in (change.person, *change.others):
+                updates.setdefault(part, Update()).split = True
+    causes = _Causes(touchpoints, region, partition)
+    for person, update in updates.items():
+        update.cause = update.cause or causes.of([person])
     born = [change.person for change in difference.changes if change.kind == "person.created"]
     versions = people.raise_versions(connection, updates.keys(), born, now)
-    for person, update in updates.items():
-        update.cause = update.cause or causes.get(person, [])
     changed = [
-        IdentityChange(c.person, versions[c.person], c.kind, c.others, c.identifiers, _cause(c, causes, partition), now)
+        IdentityChange(c.person, versions[c.person], c.kind, c.others, c.identifiers, causes.of_change(c), now)
         for c in difference.changes
     ]
     history.record(connection, [change for change in changed if change.kind != "person.created"])
     as_of = summary.stamp(now)
-    announced = [_identity_changed(change, as_of) for change in changed] + record.announcements(updates, versions, now)
-    outbox.enqueue(connection, announced)
+    announced = [_identity_changed(change, as_of) for change in changed]
+    outbox.enqueue(connection, announced + record.announcements(updates, versions, now))
     metrics.ANNOUNCEMENTS.labels("profile.updated").inc(len(updates))
     metrics.ANNOUNCEMENTS.labels("identity.changed").inc(len(changed))
 
 
-def _causes(touchpoints: Sequence[Touchpoint], partition: Partition) -> dict[PersonId, list[str]]:
-    """Return, for everybody, the events of the batch that linked or would have linked his identifiers."""
-    found: dict[PersonId, list[str]] = {}
-    for touchpoint in touchpoints:
-        if touchpoint.anchor is not None:
+class _Causes:
+    """Which events of a batch brought about what became of somebody: those that named his identifiers, or else those that
+    named any identifier of the neighbourhood in which he was or is."""
+
+    def __init__(self, touchpoints: Sequence[Touchpoint], region: Region, partition: Partition) -> None:
+        self._region = region
+        self._partition = partition
+        self._now = {i: at for at, members in enumerate(partition.neighbourhoods) for i in members}
+        self._by_person: dict[str, list[str]] = defaultdict(list)
+        self._by_place: dict[object, list[str]] = defaultdict(list)
+        for touchpoint in touchpoints:
             for node_id in (touchpoint.anchor, *touchpoint.others):
-                events = found.setdefault(partition.person[node_id], [])
-                if touchpoint.event.id not in events and len(events) < record.CAUSES_MAX:
-                    events.append(touchpoint.event.id)
-    return found
+                if node_id is not None:
+                    self._by_person[partition.person[node_id]].append(touchpoint.event.id)
+                    for place in self._places(node_id):
+                        self._by_place[place].append(touchpoint.event.id)
 
+    def of(self, persons: Iterable[PersonId]) -> list[str]:
+        """Return the events that concern *persons*, in their order, up to `CAUSES_MAX`."""
+        persons = list(persons)
+        named = [event for person in persons for event in self._by_person.get(person, ())]
+        around = (event for person in persons for place in self._places(person) for event in self._by_place[place])
+        return list(dict.fromkeys(named or around))[: record.CAUSES_MAX]
 
-def _cause(change: Change, causes: Mapping[PersonId, list[str]], partition: Partition) -> list[str]:
-    of_change = [change.person, *change.others, *(partition.person[i] for i in change.identifiers)]
-    return list(dict.fromkeys(event for person in of_change for event in causes.get(person, [])))[: record.CAUSES_MAX]
+    def of_change(self, change: Change) -> list[str]:
+        """Return the events that brought *change* about."""
+        return self.of([change.person, *change.others, *(self._partition.person[i] for i in change.identifiers)])
+
+    def _places(self, node_id: IdentifierId) -> Iterator[object]:
+        yield self._now.get(node_id)
+        if node_id in self._region.members:
+            yield self._region.members[node_id].component_id
 
 
 def _identity_changed(change: IdentityChange, as_of: str) -> Announcement:

@@ -20,7 +20,7 @@ from ingest.layout import Layout, read_layout
 from siyu import terminal
 from siyu.serving import receiver_of
 from siyu.system import System, opened
-from siyu.terminal import Exit, err, say
+from siyu.terminal import Exit, err, fail, say
 from stitcher.worker import GROUP
 
 CORES = os.cpu_count() or 1
@@ -37,6 +37,9 @@ def ingest(
 ) -> None:
     """Bring files of events into the log; what is rejected goes to FILE.rejected.ndjson with the reason."""
     layout = _layout(mapping, channel)
+    for name in files:
+        if name != STDIN and not Path(name).is_file():
+            raise fail(f"there is no file {name}", Exit.NOT_FOUND)
     with opened() as system, _somebody_stitching(system, stitchers if wait else 0):
         reports = [_ingest_one(system, name, form, layout) for name in files]
         if wait:
