@@ -26,7 +26,7 @@ def value(namespace: str, clear: str) -> str:
             return f"{clear[:-8]}****{clear[-4:]}"
         case "email" if "@" in clear:
             local, _, domain = clear.rpartition("@")
-            return f"{local[:1]}{HIDDEN}@{domain}"
+            return f"{local[:1] if len(local) > 1 else ''}{HIDDEN}@{domain}"
         case _ if len(clear) >= 8:
             return f"{clear[:2]}{HIDDEN}{clear[-2:]}"
         case _:

@@ -35,7 +35,11 @@ def server_url() -> str:
     # Not in pytest's folder: started as root, the server runs as another user, whom the next pytest would lock out.
     directory = Path(mkdtemp(prefix="siyu-test-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)  # before the server's own, so that it runs after it
-    return embedded.start(directory)
+    url = embedded.start(directory)
+    for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+        _run(url, f"ALTER SYSTEM SET {setting} = off")  # what only a dying machine could lose, these tests may
+    _run(url, "SELECT pg_reload_conf()")
+    return url
 
 
 @pytest.fixture(scope="session")

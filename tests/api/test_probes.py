@@ -3,10 +3,11 @@
 from functools import partial
 
 import httpx
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from api.app import create
 from core import keys
+from core.database import transaction
 from core.errors import Unavailable
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
@@ -40,7 +41,10 @@ def test_who_is_not_ready_says_what_is_missing(engine: Engine) -> None:
     assert [fault["pointer"] for fault in answer.json()["errors"]] == ["/log"]
 
 
-def test_a_database_without_the_newest_migration_is_not_ready(anybody: httpx.Client) -> None:
+def test_a_database_without_the_newest_migration_is_not_ready(engine: Engine, anybody: httpx.Client) -> None:
+    with transaction(engine) as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+
     answer = anybody.get("/readyz")
 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (503, "/database")
