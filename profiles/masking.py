@@ -24,7 +24,7 @@ def value(namespace: str, clear: str) -> str:
     match namespace:
         case "phone" if len(clear) > 9:
             return f"{clear[:-8]}****{clear[-4:]}"
-        case "email" if "@" in clear:
+        case "email" if clear.rfind("@") > 0:
             local, _, domain = clear.rpartition("@")
             return f"{local[:1] if len(local) > 1 else ''}{HIDDEN}@{domain}"
         case _ if len(clear) >= 8:

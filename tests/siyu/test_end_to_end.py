@@ -302,7 +302,7 @@ def test_a_port_that_is_taken_is_a_failure_in_words(tmp_path: Path, up: tuple[Si
 
     assert process.returncode == 1
     assert "Traceback" not in said
-    assert "ready" not in said
+    assert "ready:" not in said
 
 
 def test_the_demo_answers_the_three_questions(tmp_path: Path, server: Callable[[], str]) -> None:
