@@ -11,10 +11,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
-from sqlalchemy import text
 
 from core import embedded
-from core.database import connect, transaction
 from core.errors import Unavailable
 from tests.conftest import ROOT
 
@@ -142,24 +140,15 @@ def test_a_server_that_was_killed_itself_comes_up_again_with_all_that_was_commit
     assert again.runs("SELECT n FROM it") == "[(1,)]"
 
 
-def test_it_is_as_durable_as_postgresql_is(server_url: str) -> None:
+def test_it_is_as_durable_as_postgresql_is(folder: Path, stack: ExitStack) -> None:
     """Faster settings exist, and none of them is worth an accepted event."""
-    engine = connect(server_url)
+    server = Process(folder, stack)
+    names = ("fsync", "synchronous_commit", "full_page_writes", "listen_addresses", "max_wal_size")
 
-    with transaction(engine) as connection:
-        shown = {
-            name: connection.execute(text(f"SHOW {name}")).scalar_one()
-            for name in ("fsync", "synchronous_commit", "full_page_writes", "listen_addresses", "max_wal_size")
-        }
-    engine.dispose()
-
-    assert shown == {
-        "fsync": "on",
-        "synchronous_commit": "on",
-        "full_page_writes": "on",
-        "listen_addresses": "",
-        "max_wal_size": "4GB",
-    }
+    assert server.url
+    assert [server.runs(f"SHOW {name}") for name in names] == [
+        f"[('{value}',)]" for value in ("on", "on", "on", "", "4GB")
+    ]
 
 
 def test_a_folder_that_holds_no_cluster_is_unavailable(tmp_path: Path) -> None:
