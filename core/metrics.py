@@ -1,6 +1,6 @@
 """What is counted for the operator, in one registry that `/metrics` shows. No label names a person."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
 REGISTRY = CollectorRegistry()
 
@@ -13,7 +13,6 @@ EVENTS_STITCHED = Counter("siyu_events_stitched", "Events taken by the stitcher"
 STITCH_SECONDS = Counter("siyu_stitch_seconds", "Where the stitcher's time goes", ["step"], registry=REGISTRY)
 BATCHES_RETRIED = Counter("siyu_batches_retried", "Batches taken again, by cause", ["cause"], registry=REGISTRY)
 ANNOUNCEMENTS = Counter("siyu_announcements", "Changes written to the outbox", ["type"], registry=REGISTRY)
-LAG = Gauge("siyu_stitch_lag_events", "Events in the log that the stitcher has not taken", registry=REGISTRY)
 
 
 def totals(counter: Counter) -> dict[str, float]:
