@@ -8,6 +8,7 @@
   + Unstorable         the database cannot hold a value: find the event that has it, and quarantine that
   + Contended          another worker moved what this batch had read: take the batch again
   + NotFound           nobody has heard of it: 404
+    - Gone             somebody has, and it was taken back: 410
   + Refused            it contradicts what is recorded, or a rule: 409
   + Unauthorized       no key, or an unknown one: 401
   + Forbidden          the key does not reach so far: 403
@@ -58,6 +59,10 @@ class Contended(SiyuError):
 
 class NotFound(SiyuError):
     """An id, an identifier or an article that nobody has heard of."""
+
+
+class Gone(NotFound):
+    """An id of somebody of whom all that was known has been taken back."""
 
 
 class Refused(SiyuError):

@@ -303,7 +303,12 @@ class Event:
     @property
     def uid(self) -> EventUid:
         """What this event is taken once by: a UUID of source and id, so that no source can shut out another's event."""
-        return EventUid(uuid8(hashlib.sha256(f"{self.source}\0{self.id}".encode()).digest()))
+        return uid_of(self.source, self.id)
+
+
+def uid_of(source: str, event_id: str) -> EventUid:
+    """Return the uid of the event that *source* calls *event_id*."""
+    return EventUid(uuid8(hashlib.sha256(f"{source}\0{event_id}".encode()).digest()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +362,7 @@ def parse(
     try:
         submission = _SUBMISSION.validate_python(fields)
     except ValidationError as error:
-        raise _first_fault(error) from None
+        raise first_fault(error) from None
     occurred_at, claimed_at = _clamped(submission.occurred_at, received_at)
     mentions, dropped = _cleaned(submission, namespaces)
     return Event(
@@ -395,7 +400,7 @@ def decode(value: bytes) -> Event:
             _is_storable_json(cast("Mapping[str, JsonValue]", fields))
         return _EVENT.validate_python(fields)
     except ValidationError as error:
-        raise _first_fault(error) from None
+        raise first_fault(error) from None
     except ValueError:
         raise InvalidEvent("unstorable", "the character U+0000 cannot be stored") from None
 
@@ -501,7 +506,8 @@ def _named_by_url(submission: Submission) -> frozenset[str]:
     )
 
 
-def _first_fault(error: ValidationError) -> InvalidEvent:
+def first_fault(error: ValidationError) -> InvalidEvent:
+    """Return the first thing that is wrong, with a pointer to it and without the value."""
     fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
     detail = "this should be an object" if fault["type"] == "dataclass_type" else fault["msg"]
     return InvalidEvent(fault["type"], detail.removeprefix("Value error, "), _pointer(fault["loc"]))

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from core.errors import (
     Contended,
     Forbidden,
+    Gone,
     InvalidEvent,
     NotFound,
     Overloaded,
@@ -159,6 +160,8 @@ def _answer(error: Exception) -> Answer:
             return Answer(401, "unauthorized", str(error), headers={"WWW-Authenticate": 'Bearer realm="siyu"'})
         case Forbidden():
             return Answer(403, "forbidden", str(error))
+        case Gone():
+            return Answer(410, "gone", str(error))
         case NotFound():
             return Answer(404, "not_found", str(error))
         case Refused():

@@ -68,12 +68,13 @@ article_touch_table = Table(
     Column("scene", Text),
 )
 
+# Who calls a link his own, and since when: it is his who said so first.
 share_table = Table(
     "share",
     metadata,
     Column("token", Text, primary_key=True),
-    Column("article_id", Text, nullable=False),
-    Column("anchor", Uuid, nullable=False),
+    Column("anchor", Uuid, primary_key=True),
+    Column("article_id", Text, primary_key=True),
     Column("shared_at", DateTime(timezone=True), nullable=False),
     Index("share_article_id_idx", "article_id"),
 )
@@ -115,11 +116,67 @@ def record(connection: Connection, touchpoints: Iterable[Touchpoint], fresh: Col
 
     *Fresh* anchors are known to have touched nothing yet.
     """
-    told = [(t, t.event) for t in touchpoints if t.event.article]
+    told = [(t, t.event) for t in touchpoints if t.event.article and not t.void]
     _record_articles(connection, told)
-    named = [(touchpoint, event) for touchpoint, event in told if touchpoint.anchor is not None]
-    _record_touches(connection, [pair for pair in named if pair[1].type in ("article.read", "article.shared")], fresh)
-    _record_shares(connection, [pair for pair in named if pair[1].type == "article.shared"])
+    _record_touches(connection, _touching(told), fresh)
+    _record_shares(connection, _sharing(told))
+
+
+def replace(
+    connection: Connection, before: Sequence[Touchpoint], after: Sequence[Touchpoint], under: Iterable[Touchpoint]
+) -> None:
+    """Make again what changes where *before* becomes *after*; *under* is all that stands under their anchors from now on.
+
+    Title, address and topics of an article stay as they were last stated.
+    """
+    void = {t.uid for t in before if t.void}
+    _record_articles(connection, [(t, t.event) for t in after if t.event.article and t.uid in void and not t.void])
+    _forget_counts(connection, [t for t, later in zip(before, after, strict=True) if later.void and not t.void])
+    moved = [(t, t.event) for t in (*before, *after) if t.event.article]
+    touches = {_touch_key(t, e) for t, e in _touching(moved)}
+    shares = {_share_key(t, e) for t, e in _sharing(moved)}
+    standing = [(t, t.event) for t in under if t.event.article]
+    _forget(connection, "article_touch", ("article_id", "anchor", "token"), touches)
+    _forget(connection, "share", ("token", "anchor", "article_id"), shares)
+    _record_touches(connection, [(t, e) for t, e in _touching(standing) if _touch_key(t, e) in touches], ())
+    _record_shares(connection, [(t, e) for t, e in _sharing(standing) if _share_key(t, e) in shares])
+
+
+Told = Iterable[tuple[Touchpoint, Event]]
+
+
+def _touching(told: Told) -> list[tuple[Touchpoint, Event]]:
+    return [(t, e) for t, e in told if t.anchor is not None and e.type in ("article.read", "article.shared")]
+
+
+def _sharing(told: Told) -> list[tuple[Touchpoint, Event]]:
+    return [(t, e) for t, e in _touching(told) if e.type == "article.shared" and e.share and e.share.token]
+
+
+def _forget(connection: Connection, table: str, columns: Sequence[str], keys: Iterable[tuple[str, ...]]) -> None:
+    kinds = ", ".join(f"{name} {'uuid' if name == 'anchor' else 'text'}" for name in columns)
+    same = " AND ".join(f"{table}.{name} = r.{name}" for name in columns)
+    statement = f"DELETE FROM {table} USING json_to_recordset(:rows) AS r({kinds}) WHERE {same}"  # noqa: S608 - no value in it
+    run(connection, statement, [dict(zip(columns, key, strict=True)) for key in sorted(keys)])
+
+
+def _forget_counts(connection: Connection, void: Iterable[Touchpoint]) -> None:
+    """Take the reads of nobody in particular, and those of robots, out of their articles."""
+    reads = [(t, t.event.article) for t in void if t.event.type == "article.read"]
+    run(
+        connection,
+        """
+        UPDATE article SET nameless_reads = nameless_reads - r.nameless, bot_reads = bot_reads - r.bots
+          FROM (SELECT id, sum(nameless) AS nameless, sum(bots) AS bots
+                  FROM json_to_recordset(:rows) AS r(id text, nameless int, bots int) GROUP BY id) AS r
+         WHERE article.id = r.id
+        """,
+        [
+            {"id": named.id, "bots": int(_is_bot(t.event)), "nameless": int(t.anchor is None and not _is_bot(t.event))}
+            for t, named in reads
+            if named
+        ],
+    )
 
 
 def _record_articles(connection: Connection, told: Iterable[tuple[Touchpoint, Event]]) -> None:
@@ -196,9 +253,7 @@ def _record_touches(
 ) -> None:
     rows: dict[tuple[str, IdentifierId, str], dict[str, Any]] = {}
     for touchpoint, event in told:
-        assert event.article is not None
-        assert touchpoint.anchor is not None
-        key = (event.article.id, touchpoint.anchor, _came_by(event))
+        key = _touch_key(touchpoint, event)
         more = _touch(event)
         rows[key] = _both(rows[key], more) if key in rows else more
     new = [(*key, *row.values()) for key, row in rows.items() if key[1] in fresh]
@@ -226,6 +281,12 @@ def _record_touches(
             if key[1] not in fresh
         ],
     )
+
+
+def _touch_key(touchpoint: Touchpoint, event: Event) -> tuple[str, IdentifierId, str]:
+    assert event.article is not None
+    assert touchpoint.anchor is not None
+    return event.article.id, touchpoint.anchor, _came_by(event)
 
 
 def _came_by(event: Event) -> str:
@@ -266,35 +327,33 @@ def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record_shares(connection: Connection, told: Iterable[tuple[Touchpoint, Event]]) -> None:
-    rows: dict[str, dict[str, Any]] = {}
+def _share_key(touchpoint: Touchpoint, event: Event) -> tuple[str, IdentifierId, str]:
+    assert event.article is not None
+    assert event.share is not None
+    assert event.share.token is not None
+    assert touchpoint.anchor is not None
+    return event.share.token, touchpoint.anchor, event.article.id
+
+
+def _record_shares(connection: Connection, told: Told) -> None:
+    rows: dict[tuple[str, IdentifierId, str], datetime] = {}
     for touchpoint, event in told:
-        if event.article and event.share and event.share.token:
-            row = {
-                "token": event.share.token,
-                "article_id": event.article.id,
-                "anchor": touchpoint.anchor,
-                "shared_at": event.occurred_at,
-            }
-            rows[event.share.token] = min(rows.get(event.share.token, row), row, key=_claim)
+        key = _share_key(touchpoint, event)
+        rows[key] = min(rows.get(key, event.occurred_at), event.occurred_at)
     run(
         connection,
         """
-        INSERT INTO share AS known (token, article_id, anchor, shared_at)
-        SELECT token, article_id, anchor, shared_at
-          FROM json_to_recordset(:rows) AS r(token text, article_id text, anchor uuid, shared_at timestamptz)
-         ORDER BY token
-        ON CONFLICT (token) DO UPDATE SET (article_id, anchor, shared_at)
-                                        = (excluded.article_id, excluded.anchor, excluded.shared_at)
-         WHERE (excluded.shared_at, excluded.anchor) < (known.shared_at, known.anchor)
+        INSERT INTO share AS known (token, anchor, article_id, shared_at)
+        SELECT token, anchor, article_id, shared_at
+          FROM json_to_recordset(:rows) AS r(token text, anchor uuid, article_id text, shared_at timestamptz)
+         ORDER BY token, anchor
+        ON CONFLICT (token, anchor, article_id) DO UPDATE SET shared_at = least(known.shared_at, excluded.shared_at)
         """,
-        list(rows.values()),
+        [
+            {"token": token, "anchor": anchor, "article_id": article_id, "shared_at": at}
+            for (token, anchor, article_id), at in rows.items()
+        ],
     )
-
-
-def _claim(row: Mapping[str, Any]) -> tuple[datetime, str]:
-    """Whose a link is that two people call theirs: his who said so first."""
-    return row["shared_at"], row["anchor"]
 
 
 def listing(connection: Connection, after: tuple[datetime, str] | None, most: int) -> list[Article]:
@@ -326,7 +385,7 @@ def sharer(connection: Connection, token: str, article_id: str) -> PersonId | No
     found = connection.execute(
         text(
             "SELECT sharer.person_id::text FROM share JOIN identifier AS sharer ON sharer.id = share.anchor"
-            " WHERE share.token = :token AND share.article_id = :id"
+            " WHERE share.token = :token AND share.article_id = :id ORDER BY share.shared_at, share.anchor LIMIT 1"
         ),
         {"token": token, "id": article_id},
     ).scalar()
@@ -350,8 +409,9 @@ _TOUCHES = text(
            ) AS anonymous
       FROM article_touch AS touch
       JOIN identifier AS reader ON reader.id = touch.anchor
-      LEFT JOIN share ON share.token = touch.token AND share.article_id = touch.article_id
-      LEFT JOIN identifier AS sharer ON sharer.id = share.anchor
+      LEFT JOIN (SELECT DISTINCT ON (token) token, anchor FROM share
+                  WHERE article_id = :id ORDER BY token, shared_at, anchor) AS link ON link.token = touch.token
+      LEFT JOIN identifier AS sharer ON sharer.id = link.anchor
      WHERE touch.article_id = :id
     """
 )
@@ -475,8 +535,9 @@ _WAYS_UP = text(
                   min(touch.entered_at) OVER () AS entered
              FROM identifier AS own
              JOIN article_touch AS touch ON touch.article_id = :id AND touch.anchor = own.id
-             LEFT JOIN share ON share.token = touch.token AND share.article_id = touch.article_id
-             LEFT JOIN identifier AS sharer ON sharer.id = share.anchor
+             LEFT JOIN LATERAL (SELECT anchor FROM share WHERE token = touch.token AND article_id = :id
+                                 ORDER BY shared_at, anchor LIMIT 1) AS link ON true
+             LEFT JOIN identifier AS sharer ON sharer.id = link.anchor
             WHERE own.component_id = way.component_id AND own.person_id = way.person
          ) AS touched
           WHERE person IS DISTINCT FROM way.person

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from core.database import AnyRow, array, copy, metadata, run
-from core.errors import Contended, NotFound
+from core.errors import Contended, Gone, NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
 
 identifier_table = Table(
@@ -70,11 +70,24 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Standing(IntEnum):
-    """Whose an identifier is: a person's, or nobody's, because those who own it do not fit together or are too many."""
+    """Whose an identifier is.
+
+    A person's (*OWNED*, or *PRESUMED*: until it proves to be somebody else's), or nobody's: because those who own it do not fit
+    together (*CONTESTED*) or are too many (*GENERIC*), because somebody decided so (*BLOCKED*), or because all that was said of
+    it was taken back (*VOID*).
+    """
 
     OWNED = 0
     CONTESTED = 1
     GENERIC = 2
+    PRESUMED = 3
+    BLOCKED = 4
+    VOID = 5
+
+    @property
+    def is_somebodys(self) -> bool:
+        """Whether it is a person's."""
+        return self in (Standing.OWNED, Standing.PRESUMED)
 
 
 Witness = tuple[IdentifierId, IdentifierId, str]
@@ -86,8 +99,8 @@ Closure = tuple[str, Witness | None]
 class Member:
     """An identifier and all that is decided about it.
 
-    *component_id* names the neighbourhood that is locked and resolved together. *closures*, by round (trusted, all), are the
-    stitcher's: see `stitcher.resolve`.
+    *component_id* names the neighbourhood that is locked and resolved together. *closures*, by round (trusted, all) and at last
+    as an opener of links, are the stitcher's: see `stitcher.round`.
     """
 
     id: IdentifierId
@@ -98,7 +111,7 @@ class Member:
     person_id: PersonId
     component_id: IdentifierId
     standing: Standing
-    closures: tuple[Closure | None, Closure | None] = (None, None)
+    closures: tuple[Closure | None, Closure | None, Closure | None] = (None, None, None)
 
 
 _COLUMNS = (
@@ -195,17 +208,23 @@ def _check_order(connection: Connection, ids: Collection[PersonId]) -> None:
 def survivor(connection: Connection, person_id: str) -> PersonId:
     """Return the person that *person_id* leads to today.
 
-    One look-up whatever was merged or split in between: an id is an identifier's index, and the identifier knows its person.
-    Raises `NotFound` for an id that was never published.
+    One look-up whatever was merged or split in between: an id is an identifier's index, and the identifier knows its person. (One
+    more where all that was said of the identifier was taken back: it knows only who came after.) Raises `NotFound` for an id
+    that was never published, and `Gone` where nobody came after.
     """
     if not _UUID.fullmatch(person_id):
         raise NotFound("this is not an id of a person")
     found = connection.execute(
-        text("SELECT person_id::text FROM identifier WHERE id = CAST(:id AS uuid)"), {"id": person_id}
-    ).scalar()
+        text("SELECT person_id::text, standing FROM identifier WHERE id = CAST(:id AS uuid)"), {"id": person_id}
+    ).one_or_none()
     if found is None:
         raise NotFound("no person has ever had this id")
-    return PersonId(found)
+    heir, standing = found
+    if standing != Standing.VOID:
+        return PersonId(heir)
+    if heir == person_id:
+        raise Gone("all that was known of this person was taken back")
+    return survivor(connection, heir)
 
 
 def of_person(connection: Connection, person_id: PersonId) -> list[Member]:
@@ -231,10 +250,12 @@ def of_people(connection: Connection, person_ids: Collection[PersonId]) -> list[
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person as a whole: his identifiers by their texts, the *canonical* one whose id he bears, and how often he was met."""
+    """A person as a whole: his identifiers by their texts, those among them that are *presumed*, the *canonical* one whose id he
+    bears, and how often he was met."""
 
     id: PersonId
     identifiers: Sequence[Identifier]
+    presumed: Sequence[Identifier]
     first_seen: datetime
     events: int
     canonical: Identifier
@@ -244,19 +265,24 @@ def everybody(connection: Connection) -> Iterator[Person]:
     """Return all people by id, read in a stream; the connection is busy until the last is taken."""
     rows = connection.execution_options(yield_per=5_000).execute(
         text(
-            "SELECT person_id::text, id::text, namespace, scope, value, first_at, coalesce(events, 0)"
-            "  FROM identifier LEFT JOIN summary ON identifier_id = id WHERE standing = 0 ORDER BY person_id"
+            "SELECT person_id::text, id::text, namespace, scope, value, first_at, coalesce(events, 0), standing"
+            "  FROM identifier LEFT JOIN summary ON identifier_id = id WHERE standing IN (0, 3) ORDER BY person_id"
         )
     )
     for person_id, own in groupby(rows, key=lambda row: row[0]):
-        members = [(row[1], Identifier(*row[2:5]), row[5], row[6]) for row in own]
+        members = [(row[1], Identifier(*row[2:5]), *row[5:]) for row in own]
         yield Person(
             id=person_id,
-            identifiers=sorted((identifier for _, identifier, _, _ in members), key=lambda i: i.text),
-            first_seen=min(first_at for _, _, first_at, _ in members),
-            events=sum(events for _, _, _, events in members),
-            canonical=next(identifier for i, identifier, _, _ in members if i == person_id),
+            identifiers=sorted((member[1] for member in members), key=_by_text),
+            presumed=sorted((member[1] for member in members if member[4] == Standing.PRESUMED), key=_by_text),
+            first_seen=min(member[2] for member in members),
+            events=sum(member[3] for member in members),
+            canonical=next(member[1] for member in members if member[0] == person_id),
         )
+
+
+def _by_text(identifier: Identifier) -> str:
+    return identifier.text
 
 
 def version(connection: Connection, person_id: PersonId) -> tuple[int, datetime]:
@@ -287,7 +313,7 @@ def _member(row: AnyRow) -> Member:
         person_id,
         component_id,
         Standing(standing),
-        (_closure(closures[0]), _closure(closures[1])) if closures else (None, None),
+        (_closure(closures[0]), _closure(closures[1]), _closure(closures[2])) if closures else (None, None, None),
     )
 
 

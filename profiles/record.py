@@ -27,13 +27,14 @@ class Update:
     merged_from: tuple[PersonId, ...] = ()
     split: bool = False
     cause: list[str] = field(default_factory=list)
+    otherwise: Reason = "event"
 
     @property
     def reason(self) -> Reason:
         """Why the profile is another one; a merge counts for more than the event that brought it."""
         if self.merged_from:
             return "merge"
-        return "split" if self.split else "event"
+        return "split" if self.split else self.otherwise
 
 
 def record(connection: Connection, touchpoints: Sequence[Touchpoint], fresh: Collection[IdentifierId]) -> None:
@@ -43,13 +44,26 @@ def record(connection: Connection, touchpoints: Sequence[Touchpoint], fresh: Col
     articles.record(connection, touchpoints, fresh)
 
 
+def replace(connection: Connection, before: Sequence[Touchpoint], after: Sequence[Touchpoint]) -> None:
+    """Let the recorded touchpoints *before* stand as *after* says (the same events in the same order), and make again what added
+    up from those that move. The caller holds the neighbourhoods of all their anchors locked."""
+    timeline.restand(connection, after)
+    moved = [
+        (old, new) for old, new in zip(before, after, strict=True) if old.anchor != new.anchor or old.void != new.void
+    ]
+    anchors = {t.anchor for pair in moved for t in pair if t.anchor is not None}
+    under = timeline.under(connection, anchors)
+    summaries.replace(connection, anchors, under)
+    articles.replace(connection, [old for old, _ in moved], [new for _, new in moved], under)
+
+
 def updates(touchpoints: Sequence[Touchpoint], person: Mapping[IdentifierId, PersonId]) -> dict[PersonId, Update]:
     """Return what *touchpoints* change of whose profile, given whose each anchor is."""
     found: dict[PersonId, Update] = defaultdict(Update)
     for touchpoint in touchpoints:
         if touchpoint.anchor is not None:
             update = found[person[touchpoint.anchor]]
-            update.changed |= _parts(touchpoint)
+            update.changed |= parts(touchpoint)
             if len(update.cause) < CAUSES_MAX:
                 update.cause.append(touchpoint.event.id)
     return found
@@ -84,12 +98,13 @@ def announcements(
 _PARTS = {"trait": "traits", "consent": "consent", "follows": "following", "company": "company"}
 
 
-def _parts(touchpoint: Touchpoint) -> set[str]:
+def parts(touchpoint: Touchpoint) -> set[str]:
+    """Return the parts of a profile that a touchpoint is a part of."""
     event = touchpoint.event
-    parts = {_PARTS[name.partition("/")[0]] for name, _ in summary.statements(event)}
-    parts.add("events")
+    found = {_PARTS[name.partition("/")[0]] for name, _ in summary.statements(event)}
+    found.add("events")
     if event.article:
-        parts.add("articles")
+        found.add("articles")
     if event.order:
-        parts.add("orders")
-    return parts
+        found.add("orders")
+    return found

@@ -25,20 +25,18 @@ def add(connection: Connection, touchpoints: Iterable[Touchpoint], fresh: Collec
 
     The caller holds the neighbourhoods of the anchors locked.
     """
-    sums: dict[IdentifierId, Summary] = {}
-    for touchpoint in touchpoints:
-        if touchpoint.anchor is not None:
-            more = summary.of(touchpoint)
-            known = sums.get(touchpoint.anchor)
-            sums[touchpoint.anchor] = known + more if known else more
+    sums = _sums(touchpoints)
     before = of_identifiers(connection, sums.keys() - set(fresh))
-    copy(
-        connection,
-        "summary",
-        ("identifier_id", "events", "body"),
-        ((i, s.events, summary.dump(s)) for i, s in sums.items() if i not in before),
-    )
+    _insert(connection, {i: s for i, s in sums.items() if i not in before})
     _update(connection, {i: before[i] + s for i, s in sums.items() if i in before})
+
+
+def replace(connection: Connection, anchors: Collection[IdentifierId], touchpoints: Iterable[Touchpoint]) -> None:
+    """Make the summaries of *anchors* again from *touchpoints*, which are all that stand under them."""
+    connection.execute(
+        text("DELETE FROM summary WHERE identifier_id = ANY(CAST(:ids AS uuid[]))"), {"ids": array(anchors)}
+    )
+    _insert(connection, _sums(touchpoints))
 
 
 def of_identifiers(connection: Connection, ids: Collection[IdentifierId]) -> dict[IdentifierId, Summary]:
@@ -55,6 +53,21 @@ def of_identifiers(connection: Connection, ids: Collection[IdentifierId]) -> dic
 def of_person(connection: Connection, ids: Collection[IdentifierId]) -> Summary:
     """Return the summary of the person who consists of the identifiers *ids*."""
     return summary.total(of_identifiers(connection, ids).values())
+
+
+def _sums(touchpoints: Iterable[Touchpoint]) -> dict[IdentifierId, Summary]:
+    sums: dict[IdentifierId, Summary] = {}
+    for touchpoint in touchpoints:
+        if touchpoint.anchor is not None:
+            more = summary.of(touchpoint)
+            known = sums.get(touchpoint.anchor)
+            sums[touchpoint.anchor] = known + more if known else more
+    return sums
+
+
+def _insert(connection: Connection, new: Mapping[IdentifierId, Summary]) -> None:
+    rows = ((i, s.events, summary.dump(s)) for i, s in new.items())
+    copy(connection, "summary", ("identifier_id", "events", "body"), rows)
 
 
 def _update(connection: Connection, changed: Mapping[IdentifierId, Summary]) -> None:

@@ -20,9 +20,9 @@ from sqlalchemy import (
 )
 
 from core.database import array, copy, metadata, run
-from core.event import EventUid, encode
+from core.event import EventUid, Strength, Trust, decode, encode
 from core.identifier import IdentifierId
-from profiles.touchpoint import Touchpoint
+from profiles.touchpoint import Said, Touchpoint
 
 touchpoint_table = Table(
     "touchpoint",
@@ -30,13 +30,24 @@ touchpoint_table = Table(
     Column("uid", Uuid, primary_key=True),
     Column("anchor", Uuid, comment="the best identifier; NULL: none was usable"),
     Column("others", ARRAY(Uuid), nullable=False, comment="identifiers that the event links to the anchor"),
+    Column(
+        "beside", ARRAY(Uuid), comment="identifiers that it names and does not link, and tokens of links that it opened"
+    ),
     Column("type", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("ambiguous", Boolean, nullable=False, comment="named two values of one unique namespace, so links nothing"),
+    Column("void", Boolean, nullable=False, server_default="false", comment="decided to be as if it had never come"),
     Column("body", JSON, nullable=False, comment="the event as it stands in the log"),
     Index("touchpoint_anchor_occurred_at_idx", "anchor", "occurred_at", "uid"),
+    Index(
+        "touchpoint_beside_idx",
+        "beside",
+        postgresql_using="gin",
+        postgresql_where=text("beside IS NOT NULL"),
+        postgresql_with={"fastupdate": "off"},
+    ),
 )
 
 
@@ -73,17 +84,31 @@ def record(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
     copy(
         connection,
         "touchpoint",
-        ("uid", "anchor", "others", "type", "channel", "occurred_at", "received_at", "ambiguous", "body"),
+        (
+            "uid",
+            "anchor",
+            "others",
+            "beside",
+            "type",
+            "channel",
+            "occurred_at",
+            "received_at",
+            "ambiguous",
+            "void",
+            "body",
+        ),
         (
             (
                 t.uid,
                 t.anchor,
                 array(t.others),
+                array(t.beside) if t.beside else None,
                 t.event.type,
                 t.event.channel,
                 t.event.occurred_at,
                 t.event.received_at,
                 t.ambiguous,
+                t.void,
                 encode(t.event).decode(),
             )
             for t in touchpoints
@@ -214,18 +239,134 @@ def naming_both(
     return found
 
 
-def evidence(connection: Connection, one: IdentifierId, other: IdentifierId, most: int) -> Sequence[Entry]:
-    """Return up to *most* of the events, the newest first, that say *one* and *other* to be one person's.
+# What is needed to read events again
 
-    The links of an event are a star from its anchor, so each of them is anchored on one of the two and names the other.
-    """
+
+def recorded(connection: Connection, uids: Collection[EventUid]) -> list[Touchpoint]:
+    """Return the touchpoints of the events *uids*, as they stand, by uid."""
+    return _touchpoints(connection, "uid = ANY(CAST(:ids AS uuid[]))", uids)
+
+
+def under(connection: Connection, anchors: Collection[IdentifierId]) -> list[Touchpoint]:
+    """Return all touchpoints that stand under *anchors*, by uid."""
+    return _touchpoints(connection, "anchor = ANY(CAST(:ids AS uuid[]))", anchors)
+
+
+def opening(connection: Connection, tokens: Collection[IdentifierId]) -> list[Touchpoint]:
+    """Return the touchpoints of all events that opened one of the links *tokens*, by uid."""
+    return _touchpoints(connection, "beside && CAST(:ids AS uuid[])", tokens)
+
+
+def restand(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
+    """Write where *touchpoints*, which are recorded, stand from now on."""
+    run(
+        connection,
+        """
+        UPDATE touchpoint SET (anchor, others, beside, ambiguous, void)
+                            = (r.anchor, r.others::uuid[], r.beside::uuid[], r.ambiguous, r.void)
+          FROM json_to_recordset(:rows) AS r(uid uuid, anchor uuid, others text, beside text, ambiguous bool, void bool)
+         WHERE touchpoint.uid = r.uid
+        """,
+        [
+            {
+                "uid": t.uid,
+                "anchor": t.anchor,
+                "others": array(t.others),
+                "beside": array(t.beside) if t.beside else None,
+                "ambiguous": t.ambiguous,
+                "void": t.void,
+            }
+            for t in touchpoints
+        ],
+    )
+
+
+def uids_of_source(connection: Connection, source: str, until: datetime, after: str, most: int) -> list[EventUid]:
+    """Return up to *most* uids, in order from behind *after*, of what was received of *source* until then."""
     rows = connection.execute(
         text(
-            "SELECT uid::text, anchor::text, occurred_at, body FROM touchpoint"
-            " WHERE anchor = CAST(:one AS uuid) AND others @> ARRAY[CAST(:other AS uuid)]"
-            "    OR anchor = CAST(:other AS uuid) AND others @> ARRAY[CAST(:one AS uuid)]"
-            " ORDER BY occurred_at DESC, uid DESC LIMIT :most"
+            "SELECT uid::text FROM touchpoint WHERE uid > CAST(:after AS uuid) AND body ->> 'source' = :source"
+            " AND received_at <= :until ORDER BY uid LIMIT :most"
         ),
-        {"one": one, "other": other, "most": most},
+        {"source": source, "until": until, "after": after, "most": most},
     )
-    return [Entry(row[0], row[1], row[2], row[3]) for row in rows]
+    return list(rows.scalars())
+
+
+def uids_naming_both(
+    connection: Connection, one: IdentifierId, other: IdentifierId, until: datetime, after: str, most: int
+) -> list[EventUid]:
+    """Return up to *most* uids, in order from behind *after*, of what was received until then and names both, linked or not."""
+    rows = connection.execute(
+        text(
+            "SELECT uid::text FROM touchpoint"
+            " WHERE uid > CAST(:after AS uuid) AND received_at <= :until"
+            "   AND (anchor = CAST(:one AS uuid) AND CAST(:other AS uuid) = ANY(others || beside)"
+            "     OR anchor = CAST(:other AS uuid) AND CAST(:one AS uuid) = ANY(others || beside))"
+            " ORDER BY uid LIMIT :most"
+        ),
+        {"one": one, "other": other, "until": until, "after": after, "most": most},
+    )
+    return list(rows.scalars())
+
+
+def said_of_pairs(connection: Connection, pairs: Collection[tuple[IdentifierId, IdentifierId]]) -> list[Said]:
+    """Return what all events together say of each of *pairs*."""
+    rows = run(
+        connection,
+        """
+        SELECT r.one::text, r.other::text, naming.strength, naming.trust, min(occurred_at), max(occurred_at), count(*)
+          FROM json_to_recordset(:rows) AS r(one uuid, other uuid)
+         CROSS JOIN LATERAL (
+           SELECT body ->> 'strength' AS strength, body ->> 'trust' AS trust, occurred_at
+             FROM touchpoint WHERE anchor = r.one AND others @> ARRAY[r.other]
+            UNION ALL
+           SELECT body ->> 'strength', body ->> 'trust', occurred_at
+             FROM touchpoint WHERE anchor = r.other AND others @> ARRAY[r.one]
+         ) AS naming
+         GROUP BY 1, 2, 3, 4
+        """,
+        [{"one": one, "other": other} for one, other in sorted(pairs)],
+    )
+    return [Said(row[0], row[1], Strength(row[2]), Trust(row[3]), *row[4:]) for row in rows]
+
+
+def said_of(
+    connection: Connection, ids: Collection[IdentifierId], linked: Collection[tuple[IdentifierId, IdentifierId]]
+) -> list[Said]:
+    """Return what all events together say of each of *ids*; *linked* are the links that they have, with either end first."""
+    beside = [{"id": one, "anchor": other} for ends in linked for one, other in (ends, ends[::-1]) if one in ids]
+    rows = run(
+        connection,
+        """
+        SELECT naming.id::text, naming.strength, naming.trust, min(occurred_at), max(occurred_at), count(*)
+          FROM (
+            SELECT r.id, body ->> 'strength' AS strength, body ->> 'trust' AS trust, occurred_at
+              FROM json_to_recordset(:rows) AS r(id uuid, anchor uuid)
+              JOIN touchpoint ON touchpoint.anchor = r.anchor AND (r.id = r.anchor OR touchpoint.others @> ARRAY[r.id])
+             UNION ALL
+            SELECT r.id, body ->> 'strength', body ->> 'trust', occurred_at
+              FROM (SELECT DISTINCT id FROM json_to_recordset(:rows) AS r(id uuid)) AS r
+             CROSS JOIN LATERAL (SELECT body, occurred_at FROM touchpoint WHERE beside @> ARRAY[r.id]) AS besides
+          ) AS naming
+         GROUP BY 1, 2, 3
+        """,
+        [*({"id": i, "anchor": i} for i in sorted(ids)), *beside],
+    )
+    return [Said(row[0], None, Strength(row[1]), Trust(row[2]), *row[3:]) for row in rows]
+
+
+def _touchpoints(connection: Connection, condition: str, ids: Collection[str]) -> list[Touchpoint]:
+    if not ids:
+        return []
+    rows = connection.execute(
+        text(
+            "SELECT uid::text, anchor::text, others::text[], beside::text[], ambiguous, void, CAST(body AS text)"  # noqa: S608 - no value in it
+            f"  FROM touchpoint WHERE {condition} ORDER BY uid"
+        ),
+        {"ids": array(ids)},
+    )
+    return [
+        Touchpoint(decode(row[6].encode()), row[0], row[1], tuple(row[2]), tuple(row[3] or ()), row[4], row[5])
+        for row in rows
+    ]

@@ -3,10 +3,11 @@
 from core import keys, outbox, quarantine
 from core.log import postgres
 from profiles import articles, history, people, summaries, timeline
-from stitcher import store
+from stitcher import directives, store
 
 __all__ = [
     "articles",
+    "directives",
     "history",
     "keys",
     "outbox",

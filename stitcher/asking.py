@@ -22,7 +22,8 @@ from profiles import attribution, history, people, timeline
 from profiles.history import IdentityChange
 from profiles.people import Member, Standing
 from profiles.timeline import Entry, Filter, Together
-from stitcher.graph import Pair, Weight, pair
+from stitcher.decisions import Pair
+from stitcher.graph import Weight, pair
 
 LINKS_MAX = 5_000
 EVIDENCE_MAX = 10

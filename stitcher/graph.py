@@ -1,17 +1,25 @@
 """Evidence: the graph of identifiers and links that events say, before anybody decides who is who.
 
-Evidence adds up: `a + b` is what one knows from both, whatever came first and however the events were batched.
+Evidence adds up: `a + b` is what one knows from both, whatever came first and however the events were batched. What a person
+decided about it (`stitcher.decisions`) is heard here where it takes evidence away, and goes along where it adds to it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from typing import TypeVar
 
 from core.event import Event, EventUid, Role, Strength
 from core.identifier import BlindIndex, Identifier, IdentifierId, Namespace
-from profiles.touchpoint import Touchpoint
+from profiles.touchpoint import Said, Touchpoint
+from stitcher import decisions
+from stitcher.decisions import Decisions, Pair
 from stitcher.rules import Rules
+
+OPENING = (
+    "link_token"  # the namespace of the hint by which an event says that it opened a link that was sent to somebody
+)
 
 
 class Weight(IntEnum):
@@ -26,9 +34,6 @@ class Weight(IntEnum):
 # Whoever exists by an event, the foremost first. Only subjects and contexts are ever linked.
 _PRECEDENCE = {Role.SUBJECT: 0, Role.CONTEXT: 1, Role.RECIPIENT: 2}
 _WEIGHTS = {strength: Weight[strength.name] for strength in Strength}
-
-Pair = tuple[IdentifierId, IdentifierId]
-"""The two ends of a link, the lesser first."""
 
 
 def pair(one: IdentifierId, other: IdentifierId) -> Pair:
@@ -81,20 +86,49 @@ class Link:
         )
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Opening:
+    """That a link delivered to *recipients* was opened under the identifier *opener*. Of several the first counts, by event
+    time and then event id."""
+
+    at: datetime
+    event_id: str
+    uid: EventUid
+    opener: IdentifierId
+    recipients: tuple[IdentifierId, ...]
+
+    def __add__(self, other: "Opening") -> "Opening":
+        return min(self, other)
+
+
 @dataclass(slots=True)
 class Evidence:
-    """Identifiers and links, added up over events."""
+    """Identifiers and links, added up over events; the first opening of each link that was sent, by its token's id; and what
+    was decided about them."""
 
     nodes: dict[IdentifierId, Node] = field(default_factory=dict)
     links: dict[Pair, Link] = field(default_factory=dict)
+    openings: dict[IdentifierId, Opening] = field(default_factory=dict)
+    decided: Decisions = decisions.NONE
 
     def __add__(self, other: "Evidence") -> "Evidence":
-        total = Evidence(dict(self.nodes), dict(self.links))
+        total = Evidence(dict(self.nodes), dict(self.links), dict(self.openings), self.decided)
         for node_id, node in other.nodes.items():
             total.add_node(node_id, node)
         for ends, link in other.links.items():
             total.add_link(ends, link)
+        for token, opening in other.openings.items():
+            total.add_opening(token, opening)
         return total
+
+    @property
+    def touched(self) -> Collection[IdentifierId]:
+        """All identifiers that are to be looked at when this is put to what is known."""
+        return self.nodes.keys()
+
+    def onto(self, known: "Evidence") -> "Evidence":
+        """Return *known* with this added to it."""
+        return known + self
 
     def add_node(self, node_id: IdentifierId, node: Node) -> None:
         """Add what is known of one identifier."""
@@ -106,14 +140,52 @@ class Evidence:
         known = self.links.get(ends)
         self.links[ends] = known + link if known else link
 
+    def add_opening(self, token: IdentifierId, opening: Opening) -> None:
+        """Add what is known of who opened one link first."""
+        known = self.openings.get(token)
+        self.openings[token] = known + opening if known else opening
 
-def read(events: Mapping[EventUid, Event], rules: Rules, index: BlindIndex) -> tuple[list[Touchpoint], Evidence]:
-    """Return what each of *events* says, and the evidence of all of them together.
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is known of some identifiers, links and openings once events were read again (`None`: nothing any more). *touched* are
+    all identifiers that are to be looked at."""
+
+    touched: Collection[IdentifierId]
+    nodes: Mapping[IdentifierId, Node | None] = field(default_factory=dict)
+    links: Mapping[Pair, Link | None] = field(default_factory=dict)
+    openings: Mapping[IdentifierId, Opening | None] = field(default_factory=dict)
+
+    def onto(self, known: Evidence) -> Evidence:
+        """Return *known* with this in place of what was known before."""
+        return Evidence(
+            _replaced(known.nodes, self.nodes),
+            _replaced(known.links, self.links),
+            _replaced(known.openings, self.openings),
+            known.decided,
+        )
+
+
+Change = Evidence | Correction
+"""What is to be put to what is known."""
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+def _replaced(known: Mapping[K, V], new: Mapping[K, V | None]) -> dict[K, V]:
+    return {key: value for key, value in {**known, **new}.items() if value is not None}
+
+
+def read(
+    events: Mapping[EventUid, Event], rules: Rules, index: BlindIndex, decided: Decisions = decisions.NONE
+) -> tuple[list[Touchpoint], Evidence]:
+    """Return what each of *events* says, and the evidence of all of them together, as far as it was not *decided* to be void.
 
     The links of an event are a star from its anchor, never a clique: a weak identifier then hangs on one link.
     """
-    evidence = Evidence()
-    touchpoints = [_read(uid, event, rules, index, evidence) for uid, event in events.items()]
+    evidence = Evidence(decided=decided)
+    touchpoints = [_read(uid, event, rules, index, decided, evidence) for uid, event in events.items()]
     return touchpoints, evidence
 
 
@@ -127,25 +199,89 @@ class _Named:
     id: IdentifierId
 
 
-def _read(uid: EventUid, event: Event, rules: Rules, index: BlindIndex, evidence: Evidence) -> Touchpoint:
+def link_of(said: Iterable[Said], weak: bool, rules: Rules) -> Link | None:
+    """Return the link of two identifiers, at least one of them *weak* or not, of which all events together *said* this."""
+    total: Link | None = None
+    for each in said:
+        standing = rules.trust[each.trust]
+        weight = Weight.OBSERVED if weak else min(_WEIGHTS[each.strength], _WEIGHTS[standing.ceiling])
+        basis = Basis(weight, each.last_at)
+        link = Link(basis, basis if standing.vouched else None, each.first_at, each.count)
+        total = total + link if total else link
+    return total
+
+
+def node_of(identifier: Identifier, said: Iterable[Said], rules: Rules) -> Node | None:
+    """Return what is known of *identifier*, of which all events together *said* this; `None` where none did."""
+    total: Node | None = None
+    for each in said:
+        node = Node(identifier, each.first_at, rules.trust[each.trust].vouched)
+        total = total + node if total else node
+    return total
+
+
+def _read(
+    uid: EventUid, event: Event, rules: Rules, index: BlindIndex, decided: Decisions, evidence: Evidence
+) -> Touchpoint:
+    if decided.is_void(event, uid):
+        return Touchpoint(event, uid, None, (), void=True)
     standing = rules.trust[event.trust]
-    named = _named(event, rules, index)
-    for each in named:
+    named = {each.id: each for each in _named(event, rules, index)}
+    for each in named.values():
         evidence.add_node(each.id, Node(each.identifier, event.occurred_at, standing.vouched))
-    anchor = _anchor(named)
+    anchor = _anchor(named.values())
     if anchor is None:
-        return Touchpoint(event, uid, None, (), ambiguous=False)
-    acting = {each.id: each for each in named if each.role is not Role.RECIPIENT}
-    ambiguous = _is_ambiguous(acting.values())
-    linked = anchor.role is not Role.RECIPIENT and not ambiguous
-    others = tuple(sorted(acting.keys() - {anchor.id})) if linked else ()
+        return Touchpoint(event, uid, None, ())
+    acting = [each for each in named.values() if each.role is not Role.RECIPIENT]
+    ambiguous = _is_ambiguous(acting)
+    others = [] if ambiguous or anchor.role is Role.RECIPIENT else _linked(anchor, acting, event, decided)
     claimed = min(_WEIGHTS[event.strength], _WEIGHTS[standing.ceiling])
     for other in others:
-        weak = acting[other].namespace.kind == "weak" or anchor.namespace.kind == "weak"
+        weak = other.namespace.kind == "weak" or anchor.namespace.kind == "weak"
         basis = Basis(Weight.OBSERVED if weak else claimed, event.occurred_at)
         trusted = basis if standing.vouched else None
-        evidence.add_link(pair(anchor.id, other), Link(basis, trusted, event.occurred_at, 1))
-    return Touchpoint(event, uid, anchor.id, others, ambiguous)
+        evidence.add_link(pair(anchor.id, other.id), Link(basis, trusted, event.occurred_at, 1))
+    tokens = _opened(uid, event, rules, index, anchor, named.values(), evidence)
+    linked = {anchor.id, *(other.id for other in others)}
+    beside = tokens if len(linked) == len(named) else [*tokens, *(named.keys() - linked)]
+    return Touchpoint(
+        event, uid, anchor.id, tuple(sorted(other.id for other in others)), tuple(sorted(beside)), ambiguous=ambiguous
+    )
+
+
+def _linked(anchor: "_Named", acting: Iterable["_Named"], event: Event, decided: Decisions) -> "list[_Named]":
+    others = [each for each in acting if each is not anchor]
+    if not decided.links:
+        return others
+    return [each for each in others if not decided.is_void_link(pair(anchor.id, each.id), event.received_at)]
+
+
+def _opened(
+    uid: EventUid,
+    event: Event,
+    rules: Rules,
+    index: BlindIndex,
+    anchor: "_Named",
+    named: Iterable["_Named"],
+    evidence: Evidence,
+) -> list[IdentifierId]:
+    """Add the openings that *event* reports, and return the ids of the tokens of the links that were opened.
+
+    Only a trusted source, as the one that keeps the links is, can say so: what the public sends would else decide who is
+    taken for whom.
+    """
+    tokens = [m.identifier for m in event.identifiers if m.namespace == OPENING and m.role is Role.HINT]
+    if not tokens or anchor.role is Role.RECIPIENT:
+        return []
+    recipients = tuple(sorted(n.id for n in named if n.role is Role.RECIPIENT and n.namespace.kind == "strong"))
+    is_heard = rules.trust[event.trust].vouched and event.channel not in rules.presumption_off
+    if not recipients or not is_heard:
+        return []
+    opening = Opening(event.occurred_at, event.id, uid, anchor.id, recipients)
+    found = [index(token) for token in tokens]
+    for token in found:
+        evidence.add_opening(token, opening)
+    return found
 
 
 def _named(event: Event, rules: Rules, index: BlindIndex) -> list[_Named]:

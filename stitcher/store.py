@@ -1,18 +1,24 @@
 """The evidence in PostgreSQL: links, and the part of the graph that a batch has to look at."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, SmallInteger, Table, Text, Uuid, text
+from sqlalchemy import ARRAY, BigInteger, Column, Connection, DateTime, Index, SmallInteger, Table, Text, Uuid, text
 
 from core.database import AnyRow, array, copy, metadata, run
 from core.errors import Contended
-from core.identifier import Identifier, IdentifierId, PersonId
-from profiles import people
+from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
+from profiles import people, timeline
 from profiles.people import Member, Standing
-from stitcher.graph import Basis, Evidence, Link, Node, Pair, Weight
-from stitcher.resolve import Closing, Closure, Partition, Reason, Round, Settled, Witness
+from profiles.touchpoint import Said
+from stitcher import directives, graph
+from stitcher.decisions import Pair
+from stitcher.difference import heir
+from stitcher.graph import Basis, Change, Correction, Evidence, Link, Node, Opening, Weight
+from stitcher.resolve import Partition, Settled
+from stitcher.round import Closing, Closure, Closures, Reason, Witness
+from stitcher.rules import Rules
 
 link_table = Table(
     "link",
@@ -29,6 +35,18 @@ link_table = Table(
     Index("link_other_idx", "other"),
 )
 
+# Who was first to open a link that was sent to somebody.
+opening_table = Table(
+    "opening",
+    metadata,
+    Column("token_id", Uuid, primary_key=True, comment="the blind index of the link's token"),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("uid", Uuid, nullable=False),
+    Column("opener", Uuid, nullable=False, index=True),
+    Column("recipients", ARRAY(Uuid), nullable=False, comment="to whom the link was delivered"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -40,47 +58,136 @@ class Region:
     settled: Settled
 
 
-def load(connection: Connection, said: Evidence, opened: Collection[IdentifierId]) -> Region:
-    """Return, locked, all that deciding about the identifiers in *said* can depend on.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What touchpoints name: identifiers, links between them, and tokens of links that were opened."""
 
-    *Opened* are identifiers that stood apart until now and have to be looked at again with all whom they saw. Raises
-    `Contended` when another worker moved something between looking and locking.
+    ids: frozenset[IdentifierId]
+    pairs: frozenset[Pair]
+    tokens: frozenset[IdentifierId]
+
+
+def load(
+    connection: Connection,
+    change: Change,
+    index: BlindIndex,
+    *,
+    opened: Collection[IdentifierId] = (),
+    missing: Collection[IdentifierId] = (),
+) -> Region:
+    """Return, locked, all that deciding about what *change* names can depend on.
+
+    *Opened* are identifiers that stood apart until now and have to be looked at again with all whom they saw; *missing* are
+    further ones to be looked at. Raises `Contended` when another worker moved something between looking and locking.
     """
-    asked = set(said.nodes) | set(opened)
+    asked = {*change.touched, *opened, *missing}
     if opened:
         asked |= _seen_by(connection, opened)
+    asked |= {end for ends in directives.on_subjects(connection, asked, index).must for end in ends}
+    openings = _openings(connection, "token_id", change.openings)
+    asked |= {i for opening in openings.values() for i in (opening.opener, *opening.recipients)}
+    members = _locked(connection, asked)
+    if _openings(connection, "token_id", change.openings) != openings:
+        raise Contended("another worker moved what this batch had read")
+    displaced = {known.opener for token, known in openings.items() if _displaces(change.openings.get(token), known)}
+    settled = _settled(members.values(), opened, displaced)
+    links = _links(connection, members, settled, change)
+    openers = [m.id for m in members.values() if m.is_weak and m.id not in settled.openers]
+    evidence = Evidence(
+        {m.id: Node(m.identifier, m.first_at, m.vouched) for m in members.values() if m.standing is not Standing.VOID},
+        {ends: link for ends, (link, _) in links.items()},
+        openings | _openings(connection, "opener", openers),
+        directives.on_subjects(connection, members.keys() | asked, index),
+    )
+    return Region(members, evidence, {ends: refused for ends, (_, refused) in links.items()}, settled)
+
+
+def _locked(connection: Connection, asked: Collection[IdentifierId]) -> Mapping[IdentifierId, Member]:
     touched = people.members(connection, asked)
     components = {member.component_id for member in touched}
     people.lock(connection, components)
     members = {member.id: member for member in people.neighbours(connection, components)}
     if any(members.get(member.id) != member for member in touched):
         raise Contended("another worker moved what this batch had read")
-    settled = _settled(members.values(), opened)
-    links = _links(connection, members, settled, said)
-    evidence = Evidence(
-        {m.id: Node(m.identifier, m.first_at, m.vouched) for m in members.values()},
-        {ends: link for ends, (link, _) in links.items()},
-    )
-    return Region(members, evidence, {ends: refused for ends, (_, refused) in links.items()}, settled)
+    return members
 
 
 def unsettled(connection: Connection, region: Region, partition: Partition) -> set[IdentifierId]:
     """Return the identifiers that are out of the game for a reason that *partition* takes away: they have to be opened."""
-    known = [i for i in region.members if i in partition.all.core]
+    gone = {i for i in region.members if i not in partition.person}
+    known = gone.union(i for i in region.members if i in partition.all.core)
     return {
         member.id
         for member in people.witnessed_by(connection, known)
-        for closure, outcome in zip(member.closures, (partition.trusted, partition.all), strict=True)
-        if closure and closure[1] and not outcome.holds(Witness(*closure[1]))
+        for closure, outcome in zip(member.closures, (partition.trusted, partition.all, partition.all), strict=True)
+        if closure and closure[1] and not (outcome.holds(Witness(*closure[1])) and gone.isdisjoint(closure[1][:2]))
     }
+
+
+def closed_around(connection: Connection, touched: Collection[IdentifierId]) -> set[IdentifierId]:
+    """Return which identifiers have to be opened when something is taken from what was said of *touched*: those among them
+    that are out of the game, and the weak ones that stand apart in one weak component with any of them."""
+    members = people.members(connection, touched)
+    opened = {member.id for member in members if any(member.closures)}
+    reached = {member.id for member in members if member.is_weak}
+    further = reached
+    while further:
+        beyond = people.members(connection, _seen_by(connection, further) - reached)
+        further = {member.id for member in beyond if member.is_weak and any(member.closures)}
+        opened |= further
+        reached |= further
+    return opened
+
+
+def stated(
+    connection: Connection, named: Mapping[IdentifierId, Identifier], read: Reading, rules: Rules, index: BlindIndex
+) -> Correction:
+    """Return what all recorded events together say of what *read* names; *named* has the texts of its identifiers."""
+    of_pairs: dict[Pair, list[Said]] = {ends: [] for ends in read.pairs}
+    for said in timeline.said_of_pairs(connection, read.pairs):
+        assert said.other is not None
+        of_pairs[said.one, said.other].append(said)
+    linked = read.pairs | _pairs_of(connection, read.ids)
+    of_ids: dict[IdentifierId, list[Said]] = {i: [] for i in read.ids}
+    for said in timeline.said_of(connection, read.ids, linked):
+        of_ids[said.one].append(said)
+    weak = {i for i in read.ids if rules.namespaces[named[i].namespace].kind == "weak"}
+    opening = timeline.opening(connection, read.tokens)
+    openings = graph.read({t.uid: t.event for t in opening if not t.void}, rules, index)[1].openings
+    return Correction(
+        named.keys(),
+        {i: graph.node_of(named[i], said, rules) for i, said in of_ids.items()},
+        {ends: graph.link_of(said, not weak.isdisjoint(ends), rules) for ends, said in of_pairs.items()},
+        {token: openings.get(token) for token in read.tokens},
+    )
+
+
+def _pairs_of(connection: Connection, ids: Collection[IdentifierId]) -> set[Pair]:
+    statement = text(
+        "SELECT one::text, other::text FROM link WHERE one = ANY(CAST(:ids AS uuid[]))"
+        " UNION SELECT one::text, other::text FROM link WHERE other = ANY(CAST(:ids AS uuid[]))"
+    )
+    return {(row[0], row[1]) for row in connection.execute(statement, {"ids": array(ids)})}
+
+
+def _openings(connection: Connection, column: str, ids: Collection[IdentifierId]) -> dict[IdentifierId, Opening]:
+    if not ids:
+        return {}
+    statement = text(
+        "SELECT token_id::text, at, event_id, uid::text, opener::text, recipients::text[] FROM opening"  # noqa: S608 - no value in it
+        f" WHERE {column} = ANY(CAST(:ids AS uuid[]))"
+    )
+    rows = connection.execute(statement, {"ids": array(ids)})
+    return {row[0]: Opening(row[1], row[2], row[3], row[4], tuple(row[5])) for row in rows}
 
 
 def write(connection: Connection, region: Region, evidence: Evidence, partition: Partition) -> None:
     """Write the difference between *region* and what *partition* says of *evidence*."""
-    after = decided(region, evidence, partition)
+    after = [*decided(region, evidence, partition), *_void(region, evidence, partition)]
     people.insert(connection, [member for member in after if member.id not in region.members])
     people.update(connection, [m for m in after if m.id in region.members and m != region.members[m.id]])
     _write_links(connection, region, evidence, partition)
+    _write_openings(connection, region.evidence.openings, evidence.openings)
 
 
 def nobodys(connection: Connection) -> Iterator[tuple[Identifier, Standing, Sequence[PersonId]]]:
@@ -94,8 +201,8 @@ def nobodys(connection: Connection) -> Iterator[tuple[Identifier, Standing, Sequ
               LEFT JOIN LATERAL (
                 SELECT other AS id FROM link WHERE one = it.id UNION ALL SELECT one FROM link WHERE other = it.id
               ) AS seen ON true
-              LEFT JOIN identifier AS owner ON owner.id = seen.id AND owner.standing = 0
-             WHERE it.standing <> 0
+              LEFT JOIN identifier AS owner ON owner.id = seen.id AND owner.standing IN (0, 3)
+             WHERE it.standing IN (1, 2, 4)
              GROUP BY it.id
             """
         )
@@ -119,20 +226,49 @@ def decided(region: Region, evidence: Evidence, partition: Partition) -> list[Me
                 partition.person[node_id],
                 components[node_id],
                 _standing(node_id, partition),
-                (_kept(partition.trusted, node_id), _kept(partition.all, node_id)),
+                (
+                    _kept(partition.trusted.closures, node_id),
+                    _kept(partition.all.closures, node_id),
+                    _kept(partition.openers, node_id),
+                ),
             )
         )
     return after
 
 
+def _void(region: Region, evidence: Evidence, partition: Partition) -> list[Member]:
+    """Return the row of every identifier of which nothing is known any more. It leads to whoever holds on to most of those whose
+    person it was the name of, so that no id that was ever published leads nowhere while somebody is left."""
+    gone = [m for i, m in region.members.items() if i not in evidence.nodes and m.standing is not Standing.VOID]
+    left: dict[PersonId, Counter[PersonId]] = defaultdict(Counter)
+    for member in region.members.values():
+        if gone and member.id in evidence.nodes and member.standing is not Standing.VOID:
+            left[member.person_id][partition.person[member.id]] += 1
+    return [
+        replace(
+            member,
+            vouched=False,
+            person_id=heir(left[PersonId(member.id)]) or PersonId(member.id),
+            component_id=member.id,
+            standing=Standing.VOID,
+            closures=(None, None, None),
+        )
+        for member in gone
+    ]
+
+
 def _standing(node_id: IdentifierId, partition: Partition) -> Standing:
     if node_id in partition.generic:
         return Standing.GENERIC
+    if node_id in partition.blocked:
+        return Standing.BLOCKED
+    if node_id in partition.presumed:
+        return Standing.PRESUMED
     return Standing.CONTESTED if node_id in partition.contested else Standing.OWNED
 
 
-def _kept(outcome: Round, node_id: IdentifierId) -> people.Closure | None:
-    closure = outcome.closures.get(node_id)
+def _kept(closures: Closures, node_id: IdentifierId) -> people.Closure | None:
+    closure = closures.get(node_id)
     if closure is None:
         return None
     witness = closure.witness
@@ -150,15 +286,23 @@ def _components(region: Region, partition: Partition) -> dict[IdentifierId, Iden
     return named
 
 
-def _settled(members: Iterable[Member], opened: Collection[IdentifierId]) -> Settled:
-    trusted: dict[IdentifierId, Closure] = {}
-    everything: dict[IdentifierId, Closure] = {}
+def _displaces(opening: Opening | None, known: Opening) -> bool:
+    """Whether whoever was known to have opened a link first has not."""
+    return opening is not None and opening < known
+
+
+def _settled(
+    members: Iterable[Member], opened: Collection[IdentifierId], displaced: Collection[IdentifierId]
+) -> Settled:
+    kept: tuple[dict[IdentifierId, Closure], ...] = ({}, {}, {})
     for member in members:
         if member.id not in opened:
-            for kept, closures in zip(member.closures, (trusted, everything), strict=True):
-                if kept:
-                    closures[member.id] = Closure(Closing(kept[0]), Witness(*kept[1]) if kept[1] else None)
-    return Settled(trusted, everything)
+            for closures, closure in zip(kept, member.closures, strict=True):
+                if closure:
+                    witness = Witness(*closure[1]) if closure[1] else None
+                    closures[member.id] = Closure(Closing(closure[0]), witness)
+    trusted, everything, openers = kept
+    return Settled(trusted, everything, {i: closure for i, closure in openers.items() if i not in displaced})
 
 
 def _seen_by(connection: Connection, ids: Collection[IdentifierId]) -> set[IdentifierId]:
@@ -189,7 +333,7 @@ _LINKS = text(
 
 
 def _links(
-    connection: Connection, members: Mapping[IdentifierId, Member], settled: Settled, said: Evidence
+    connection: Connection, members: Mapping[IdentifierId, Member], settled: Settled, change: Change
 ) -> dict[Pair, tuple[Link, str | None]]:
     """Return the links among *members*.
 
@@ -201,7 +345,7 @@ def _links(
     closed = {i for i, c in settled.all.items() if c.closing is not Closing.APART}
     shut = {i for i, c in settled.trusted.items() if c.closing is not Closing.APART}
     ajar = {i for i in closed - shut if members[i].vouched}
-    between = [ends for ends in said.links if closed.issuperset(ends)]
+    between = [ends for ends in change.links if closed.issuperset(ends)]
     rows = connection.execute(
         _LINKS,
         {
@@ -235,6 +379,13 @@ _LINK_COLUMNS = (
 
 def _write_links(connection: Connection, region: Region, evidence: Evidence, partition: Partition) -> None:
     new, changed = [], []
+    gone = [ends for ends in region.evidence.links if ends not in evidence.links]
+    run(
+        connection,
+        "DELETE FROM link USING json_to_recordset(:rows) AS r(one uuid, other uuid)"
+        " WHERE link.one = r.one AND link.other = r.other",
+        [{"one": one, "other": other} for one, other in gone],
+    )
     for ends, link in evidence.links.items():
         refused = _refusal(partition.refused.get(ends))
         known = region.evidence.links.get(ends)
@@ -264,3 +415,18 @@ def _link_row(link: Link) -> tuple[object, ...]:
 
 def _refusal(reason: Reason | None) -> str | None:
     return reason.value if reason else None
+
+
+def _write_openings(
+    connection: Connection, before: Mapping[IdentifierId, Opening], after: Mapping[IdentifierId, Opening]
+) -> None:
+    columns = ("token_id", "at", "event_id", "uid", "opener", "recipients")
+    rows = {
+        t: (t, o.at, o.event_id, o.uid, o.opener, array(o.recipients)) for t, o in after.items() if before.get(t) != o
+    }
+    changed = [token for token in before if before[token] != after.get(token)]
+    if changed:
+        connection.execute(
+            text("DELETE FROM opening WHERE token_id = ANY(CAST(:ids AS uuid[]))"), {"ids": array(changed)}
+        )
+    copy(connection, "opening", columns, rows.values())

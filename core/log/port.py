@@ -21,10 +21,11 @@ from typing import NewType, Protocol, Self
 Position = NewType("Position", int)
 
 EVENTS = "siyu.events.v1"
+DIRECTIVES = "siyu.directives.v1"
 PROFILE_UPDATED = "siyu.profile.updated.v1"
 IDENTITY_CHANGED = "siyu.identity.changed.v1"
 QUARANTINE = "siyu.quarantine.v1"
-TOPICS = (EVENTS, PROFILE_UPDATED, IDENTITY_CHANGED, QUARANTINE)
+TOPICS = (EVENTS, DIRECTIVES, PROFILE_UPDATED, IDENTITY_CHANGED, QUARANTINE)
 
 
 @dataclass(frozen=True, slots=True)

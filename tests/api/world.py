@@ -14,7 +14,8 @@ from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.identifier import parse as identifier
 from core.keys import Scope
 from profiles import people
-from stitcher import rules, worker
+from stitcher import rules
+from stitcher.stitch import stitch
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 INDEX = BlindIndex(b"k" * 32)
@@ -58,7 +59,7 @@ class World:
     def take(self, events: list[Event]) -> None:
         """Stitch *events* in one batch."""
         with transaction(self.engine) as connection:
-            worker.stitch(connection, {event.uid: event for event in events}, RULES, INDEX, NOW)
+            stitch(connection, {event.uid: event for event in events}, RULES, INDEX, NOW)
 
     def clear(self) -> None:
         """Let nothing have happened."""

@@ -28,7 +28,7 @@ def event(type: str = "page.viewed", channel: str = "web", minute: float = 0, id
 
 def of(*events: Event) -> Summary:
     """The sum of what *events* tell."""
-    return total(summary.of(Touchpoint(each, each.uid, IdentifierId("i"), (), False)) for each in events)
+    return total(summary.of(Touchpoint(each, each.uid, IdentifierId("i"), ())) for each in events)
 
 
 names = st.sampled_from(["events", "channel/sms", "orders", "amount/CNY", "any"])

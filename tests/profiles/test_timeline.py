@@ -30,7 +30,7 @@ def world(engine: Engine) -> World:
 
 
 def touchpoint(event: Event, anchor: IdentifierId | None, *others: IdentifierId) -> Touchpoint:
-    return Touchpoint(event, event.uid, anchor, others, ambiguous=False)
+    return Touchpoint(event, event.uid, anchor, others)
 
 
 def record(world: World, *touchpoints: Touchpoint) -> None:
@@ -132,14 +132,11 @@ def test_events_that_name_both_are_found_from_either_end(world: World) -> None:
     record(world, touchpoint(early, a, b), touchpoint(late, b, a, c), touchpoint(other, a, c))
 
     with transaction(world.engine) as connection:
-        both = timeline.evidence(connection, b, a, 9)
-        newest = timeline.evidence(connection, a, b, 1)
-        found = timeline.naming_both(
-            connection, [Together(a, b, early.occurred_at, late.occurred_at), Together(b, c, NOW, NOW)], 9
-        )
+        both = Together(a, b, early.occurred_at, late.occurred_at)
+        found = timeline.naming_both(connection, [both, Together(b, c, NOW, NOW)], 9)
+        newest = timeline.naming_both(connection, [both], 1)
 
-    assert [entry.uid for entry in both] == [late.uid, early.uid]
-    assert [entry.uid for entry in newest] == [late.uid]
+    assert [entry.uid for entry in newest[a, b]] == [late.uid]
     assert [entry.uid for entry in found[a, b]] == [late.uid, early.uid]
     assert found[b, c] == []
 

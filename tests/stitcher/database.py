@@ -6,11 +6,14 @@ from sqlalchemy import Connection, Engine, text
 
 from core.database import transaction
 from core.event import Event
-from stitcher import worker
 from stitcher.rules import Rules
+from stitcher.stitch import stitch
 from tests.stitcher.histories import DAY, INDEX, SHIPPED, State
 
-TABLES = "identifier, link, touchpoint, summary, person, identity_change, outbox, article, article_touch, share"
+TABLES = (
+    "identifier, link, opening, directive, directive_subject, touchpoint, summary, person, identity_change, outbox,"
+    " article, article_touch, share"
+)
 
 
 def empty(engine: Engine) -> None:
@@ -19,10 +22,10 @@ def empty(engine: Engine) -> None:
         connection.execute(text(f"TRUNCATE {TABLES}"))
 
 
-def take(engine: Engine, batch: Sequence[Event], by: Rules = SHIPPED) -> worker.Taken:
+def take(engine: Engine, batch: Sequence[Event], by: Rules = SHIPPED) -> int:
     """Stitch one batch in a transaction of its own."""
     with transaction(engine) as connection:
-        return worker.stitch(connection, {event.uid: event for event in batch}, by, INDEX, DAY)
+        return len(stitch(connection, {event.uid: event for event in batch}, by, INDEX, DAY))
 
 
 def state(connection: Connection) -> State:

@@ -7,7 +7,8 @@ import pytest
 
 from stitcher import graph
 from stitcher.graph import Evidence
-from stitcher.resolve import Closing, Closure, Partition, Reason, Round, Settled, Witness, resolve
+from stitcher.resolve import Partition, Settled, resolve
+from stitcher.round import Closing, Closure, Reason, Round, Witness
 from stitcher.rules import Rules
 from tests.stitcher.histories import INDEX, SHIPPED
 from tests.stitcher.test_cases import event_of, id_of

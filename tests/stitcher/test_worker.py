@@ -19,7 +19,9 @@ from core.identifier import PersonId
 from core.log.port import EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED, Consumer, Position, Positions, Record, Stored
 from core.log.postgres import PostgresLog
 from core.outbox import Cursor
-from stitcher import graph, store, worker
+from profiles.touchpoint import Touchpoint
+from stitcher import graph, store
+from stitcher.stitch import stitch
 from stitcher.worker import GROUP, Stitcher, Taken
 from tests.stitcher import database, histories
 from tests.stitcher.histories import DAY, INDEX, SHIPPED
@@ -254,10 +256,10 @@ def test_a_contended_batch_is_taken_again(engine: Engine, stitcher: Stitcher) ->
     history = said("c1 A", "c2 A")
     load, failures = store.load, [Contended("somebody moved"), Contended("somebody moved")]
 
-    def contended(*arguments: Any) -> store.Region:
+    def contended(*arguments: Any, **named: Any) -> store.Region:
         if failures:
             raise failures.pop()
-        return load(*arguments)
+        return load(*arguments, **named)
 
     with patch("stitcher.store.load", contended):
         taken = stitcher.take(stored(*map(encode, history)))
@@ -345,9 +347,8 @@ def test_a_batch_under_way_is_finished_when_it_is_told_to_stop(
 ) -> None:
     append(log, said("c1 A", "c2 A"))
     began, stop = threading.Event(), threading.Event()
-    stitch = worker.stitch
 
-    def slowly(*arguments: Any) -> Taken:
+    def slowly(*arguments: Any) -> list[Touchpoint]:
         began.set()
         assert stop.wait(PATIENCE_SECONDS)
         return stitch(*arguments)
@@ -556,7 +557,7 @@ def test_the_two_hundredth_user_of_a_kiosk_costs_what_the_second_did(engine: Eng
         event = event_of(str(number), {"who": f"U{number} d:k"}, number)
         _, evidence = graph.read({event.uid: event}, SHIPPED, INDEX)
         with transaction(engine) as connection:
-            region = store.load(connection, evidence, ())
+            region = store.load(connection, evidence, INDEX)
         looked_at.append(len(region.members) + len(region.evidence.links))
         database.take(engine, [event])
 
@@ -566,4 +567,4 @@ def test_the_two_hundredth_user_of_a_kiosk_costs_what_the_second_did(engine: Eng
 def test_an_event_late_by_a_year_is_taken_like_any_other(engine: Engine) -> None:
     early = event_of("early", {"who": "c1 A", "minute": -int(timedelta(days=365).total_seconds() // 60)}, 1)
 
-    assert database.take(engine, [early]) == Taken(applied=1)
+    assert database.take(engine, [early]) == 1
