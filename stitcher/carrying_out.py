@@ -5,7 +5,7 @@ transaction of its own; a directive that was not carried out to its end is carri
 nothing that is done already.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,8 +53,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a directive would change: the people concerned *before* and *after*, up to `PREVIEW_PEOPLE_MAX` of each, and what would
-    be announced. *events* are read again; where not *is_complete*, only the first of many."""
+    """What a directive would change: the people concerned *before* and *after*, up to `PREVIEW_PEOPLE_MAX` of each, and what
+    would be announced. *events* are read again; where not *is_complete*, only the first of many."""
 
     directive: Directive
     events: int
@@ -88,7 +88,7 @@ def preview(engine: Engine, directive: Directive, rules: Rules, index: BlindInde
     return Preview(directive, len(uids), before, after, changes, is_complete=further is None)
 
 
-def check(connection: Connection, directive: Directive, index: BlindIndex) -> None:
+def check(connection: Connection, directive: Directive) -> None:
     """Raise `NotFound` where *directive* takes back one that nobody made, `Refused` where that does not stand any more.
 
     What it says of events, identifiers and sources that nobody has heard of yet holds as soon as they come.
@@ -140,7 +140,7 @@ def _uids(connection: Connection, target: Directive | None, index: BlindIndex, a
     return timeline.uids_naming_both(connection, one, other, target.decided_at, after, PART_EVENTS_MAX)
 
 
-def _parts(connection: Connection, persons: set[PersonId]) -> list[Part]:
+def _parts(connection: Connection, persons: Collection[PersonId]) -> list[Part]:
     shown = sorted(persons)[:PREVIEW_PEOPLE_MAX]
     parts = []
     for person in shown:

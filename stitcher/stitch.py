@@ -162,6 +162,7 @@ def _updates(moved: Iterable[tuple[Touchpoint, Touchpoint]], settlement: Settlem
                 whose = settlement.partition.person.get(touchpoint.anchor) or (was.person_id if was else None)
                 if whose in living:
                     updates.setdefault(whose, Update(otherwise="manual")).changed |= record.parts(touchpoint)
+    return updates
 
 
 def _named(events: Iterable[Event], rules: Rules, index: BlindIndex) -> dict[IdentifierId, Identifier]:

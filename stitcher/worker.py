@@ -61,7 +61,7 @@ class Stitcher:
         self._clock = clock
 
     def run(self, consumer: Consumer, stop: threading.Event, batch_events_max: int = BATCH_EVENTS_MAX) -> None:
-        """Take batches of events until *stop* is set. What is under way is finished; an outage is waited out, never quarantined."""
+        """Take batches of events until *stop* is set. What is under way is finished; an outage is waited out."""
         self._run(consumer, stop, batch_events_max, self.take)
 
     def run_directives(self, consumer: Consumer, stop: threading.Event) -> None:
