@@ -8,29 +8,34 @@ import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.directive import Directive, Kind, in_force
 from core.event import Event, Role, Trust
 from core.identifier import IdentifierId
+from stitcher.decisions import decisions
 from stitcher.graph import Weight
 from stitcher.rules import Rules
-from tests.stitcher.histories import BRIDGELESS, SHIPPED, TIGHT, histories, resolved, state
+from tests.stitcher.histories import BRIDGELESS, INDEX, SHIPPED, TIGHT, directives, histories, resolved, state
 
 RULES = st.sampled_from([SHIPPED, TIGHT, BRIDGELESS])
 
 
-@given(histories(), RULES, st.randoms(use_true_random=False))
-def test_arrival_order_and_duplicates_do_not_matter(history: list[Event], by: Rules, random: Random) -> None:
+@given(histories(), directives(), RULES, st.randoms(use_true_random=False))
+def test_arrival_order_and_duplicates_do_not_matter(
+    history: list[Event], decided: list[Directive], by: Rules, random: Random
+) -> None:
     """Whatever arrives when, and however often, the same people come of it."""
     shuffled = history + random.sample(history, k=len(history) // 3)
     random.shuffle(shuffled)
+    in_any_order = random.sample(decided, k=len(decided)) + decided[:1]
 
-    assert state(shuffled, by) == state(history, by)
+    assert state(shuffled, by, in_any_order) == state(history, by, decided)
 
 
 @given(histories())
 def test_without_conflict_people_are_connected_components(history: list[Event]) -> None:
     """Where nothing is refused, generic or contested, people are what networkx finds."""
     evidence, partition = resolved(history)
-    if partition.refused or partition.contested or partition.generic:
+    if partition.refused or partition.contested or partition.generic or partition.presumed:
         return
     graph: nx.Graph[IdentifierId] = nx.Graph()
     graph.add_nodes_from(evidence.nodes)
@@ -77,6 +82,67 @@ def test_the_public_never_unites_people_whom_trusted_sources_know(
     for one, other in combinations(strong, 2):
         if before.person[one] != before.person[other]:
             assert after.person[one] != after.person[other]
+
+
+@given(histories(max_size=14), directives(), RULES)
+def test_what_is_taken_back_is_as_if_it_had_never_come(
+    history: list[Event], decided: list[Directive], by: Rules
+) -> None:
+    """Law 4: without the events that are void by now, and without the directives that are taken back, all is the same."""
+    standing = in_force(decided)
+    void = decisions(standing, INDEX)
+    kept = [event for event in history if not void.is_void(event, event.uid)]
+    deciding = [each for each in standing if not (each.kind is Kind.RETRACT and not each.identifiers)]
+
+    assert state(history, by, decided) == state(kept, by, deciding)
+
+
+@given(histories(max_size=14), directives(), RULES)
+def test_who_is_never_to_be_one_is_not(history: list[Event], decided: list[Directive], by: Rules) -> None:
+    """`cannot_link` holds, whatever is said, and whatever else must be one person's."""
+    _, partition = resolved(history, by, decided)
+    apart = decisions(in_force(decided), INDEX).cannot
+
+    for one, other in apart:
+        if one in partition.person and other in partition.person:
+            assert partition.person[one] != partition.person[other]
+
+
+@given(histories(max_size=14), directives(), RULES)
+def test_who_must_be_one_is_unless_that_is_forbidden(history: list[Event], decided: list[Directive], by: Rules) -> None:
+    """Alone among the directives, `must_link` overrides every rule but the size of a person."""
+    first = next((each for each in decided if each.kind is Kind.MUST_LINK), None)
+    if first is None or by is TIGHT:
+        return
+    _, partition = resolved(history, by, [first])
+    one, other = first.ends(INDEX)
+
+    if one in partition.person and other in partition.person:
+        assert partition.person[one] == partition.person[other]
+
+
+@given(histories(max_size=14), directives(), RULES)
+def test_who_is_blocked_is_alone(history: list[Event], decided: list[Directive], by: Rules) -> None:
+    """A blocked identifier joins nobody, and nobody joins it."""
+    _, partition = resolved(history, by, decided)
+
+    for blocked in partition.blocked:
+        assert [i for i, person in partition.person.items() if person == partition.person[blocked]] == [blocked]
+
+
+@given(histories(max_size=14), directives(), RULES)
+def test_only_weak_identifiers_are_presumed_and_never_give_the_name(
+    history: list[Event], decided: list[Directive], by: Rules
+) -> None:
+    """Presumption adds weak ones to a person who is known without them, and nothing else depends on it."""
+    evidence, partition = resolved(history, by, decided)
+    _, without = resolved(history, replace(by, presumption_off=frozenset({"web"})), decided)
+
+    strong = {i for i, n in evidence.nodes.items() if by.namespaces[n.identifier.namespace].kind == "strong"}
+    assert partition.presumed.isdisjoint(strong | set(partition.person.values()))
+    assert {i: p for i, p in partition.person.items() if i not in partition.presumed} == {
+        i: p for i, p in without.person.items() if i not in partition.presumed
+    }
 
 
 @given(histories(), RULES)

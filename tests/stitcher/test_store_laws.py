@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+from core.directive import Directive
 from core.event import Event
 from stitcher.rules import Rules
 from tests.stitcher import database, histories
@@ -37,6 +38,49 @@ def test_batch_by_batch_comes_to_the_same_as_all_at_once(
 
     with engine.connect() as connection:
         assert database.state(connection) == histories.state(history, by)
+
+
+def mixed(history: list[Event], decided: list[Directive], random: Random) -> list[list[Event] | Directive]:
+    """Batches of *history*, some of it twice, and between them what is *decided*, in any order."""
+    shuffled = history + random.sample(history, k=len(history) // 3)
+    random.shuffle(shuffled)
+    steps: list[list[Event] | Directive] = [*batches(shuffled, random)]
+    for directive in decided:
+        steps.insert(random.randint(0, len(steps)), directive)
+    return steps
+
+
+def carry_out(engine: Engine, steps: list[list[Event] | Directive], by: Rules) -> None:
+    """Take the steps one by one, as the workers do."""
+    for step in steps:
+        if isinstance(step, Directive):
+            database.decide(engine, step, by)
+        else:
+            database.take(engine, step, by)
+
+
+@one_database
+@given(histories.histories(), histories.directives(), RULES, st.randoms(use_true_random=False))
+def test_whenever_something_is_decided_it_is_as_if_it_had_always_been(
+    engine: Engine, history: list[Event], decided: list[Directive], by: Rules, random: Random
+) -> None:
+    """Laws 4 and 8: directives before, between and after the events come to the same, and so does a replay of all from zero.
+
+    The same people, and the same profiles: every row but those that tell how it came to be so.
+    """
+    database.empty(engine)
+    carry_out(engine, mixed(history, decided, random), by)
+    with engine.connect() as connection:
+        found, state = database.contents(connection), database.state(connection)
+
+    assert state == histories.state(history, by, decided)
+    database.empty(engine)
+    carry_out(engine, [*decided, history], by)
+    with engine.connect() as connection:
+        replayed = database.contents(connection)
+    assert {name: rows for name, rows in found.items() if rows != replayed[name]} == {
+        name: rows for name, rows in replayed.items() if rows != found[name]
+    }
 
 
 @one_database
