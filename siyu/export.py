@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 
 from core.identifier import Identifier
 from profiles import people, summary
-from profiles.people import Standing
 from stitcher import store
 
 Show = Callable[[Identifier], str]
@@ -20,10 +19,9 @@ def people_rows(connection: Connection, show: Show) -> Iterator[dict[str, Any]]:
             "person_id": person.id,
             "canonical_identifier": show(person.canonical),
             "identifiers": [show(identifier) for identifier in person.identifiers],
-            "presumed": [],
+            "presumed": [show(identifier) for identifier in person.presumed],
             "first_seen": summary.stamp(person.first_seen),
             "events": person.events,
         }
     for identifier, standing, owners in store.nobodys(connection):
-        kind = "generic" if standing is Standing.GENERIC else "contested"
-        yield {kind: show(identifier), "owners": list(owners)}
+        yield {standing.name.lower(): show(identifier), "owners": list(owners)}

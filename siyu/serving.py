@@ -19,7 +19,7 @@ from api import probes
 from core import keys, metrics
 from core.database import transaction
 from core.keys import Key
-from core.log.port import EVENTS
+from core.log.port import DIRECTIVES, EVENTS
 from core.relay import Relay
 from ingest import http as collector
 from ingest.auth import KeyCache
@@ -98,14 +98,19 @@ def stitch(system: System) -> bool:
 
 
 def start_stitching(system: System, background: Background) -> None:
-    """Start the stitcher and the relay."""
+    """Start the stitcher, what carries directives out, and the relay."""
     _collect_garbage_seldom()
 
     def run_stitcher(stop: threading.Event) -> None:
         with system.log.consumer(EVENTS, GROUP) as consumer:
             system.stitcher().run(consumer, stop, system.settings.batch_events_max)
 
+    def run_directives(stop: threading.Event) -> None:
+        with system.log.consumer(DIRECTIVES, GROUP) as consumer:
+            system.stitcher().run_directives(consumer, stop)
+
     background.start("stitcher", run_stitcher)
+    background.start("directives", run_directives)
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
 
 

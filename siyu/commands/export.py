@@ -67,7 +67,7 @@ def _write(rows: Iterable[Mapping[str, Any]], form: Format, output: Path | None)
 
 
 _PEOPLE = ("person_id", "canonical_identifier", "identifiers", "presumed", "first_seen", "events")
-_NOBODYS = ("contested", "generic", "owners")
+_NOBODYS = ("contested", "generic", "blocked", "owners")
 
 
 def _write_csv(rows: Iterable[Mapping[str, Any]], file: TextIO) -> None:
@@ -80,7 +80,7 @@ def _write_csv(rows: Iterable[Mapping[str, Any]], file: TextIO) -> None:
 
 def _write_parquet(rows: Iterable[Mapping[str, Any]], output: Path) -> None:
     many, text = pa.list_(pa.string()), pa.string()
-    kinds = (text, text, many, many, text, pa.int64(), text, text, many)
+    kinds = (text, text, many, many, text, pa.int64(), text, text, text, many)
     schema = pa.schema(list(zip((*_PEOPLE, *_NOBODYS), kinds, strict=True)))
     with pq.ParquetWriter(output, schema) as writer:
         for chunk in _batched(rows, ROWS_MAX):
