@@ -16,6 +16,7 @@ from core import database, http
 from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
+from stitcher.rules import Rules
 
 VERSION = "1"
 
@@ -24,6 +25,7 @@ def create(
     engine: Engine,
     find_key: FindKey,
     index: BlindIndex,
+    rules: Rules,
     checks: Mapping[str, Check],
     *,
     clock: Clock = system_clock,
@@ -45,6 +47,7 @@ def create(
         engine=engine,
         keys=Keys(engine, find_key, clock),
         index=index,
+        rules=rules,
         feed=Feed(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),

@@ -26,6 +26,7 @@ from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
 from profiles import people
+from stitcher.rules import Rules
 
 KEYS_MAX = 1_000
 KEYS_AGE_MAX = timedelta(seconds=10)  # for so long a key that was revoked may still be taken
@@ -54,6 +55,7 @@ class Context:
     engine: Engine
     keys: "Keys"
     index: BlindIndex
+    rules: Rules
     feed: Feed
     checks: Mapping[str, Check]
     reading: anyio.Semaphore

@@ -15,8 +15,8 @@ from core.event import Word
 from core.identifier import IdentifierId
 from profiles import people, profile
 from profiles.timeline import Filter
-from stitcher import asking
-from stitcher.asking import Place
+from stitcher import asking, timelines
+from stitcher.timelines import Place
 
 LOOKUP_MAX = 500
 
@@ -80,6 +80,7 @@ def show(person: Person, connection: Snapshot, clear: Clear, cached: Cached) -> 
     responses={**_MOVED, **pages.document("A page of the timeline")},
 )
 def timeline(
+    here: Here,
     person: Person,
     connection: Snapshot,
     wanted: Annotated[Filter, Depends(wanted)],
@@ -87,7 +88,8 @@ def timeline(
     clear: Clear,
 ) -> Page[schemas.TimelineEntry] | Response:
     """Return what happened to a person on all channels, the newest first."""
-    page = asking.timeline_of(connection, person, wanted, asked.after(_PLACE) or Place(), asked.limit)
+    after, reassignable = asked.after(_PLACE) or Place(), here.rules.reassignable
+    page = timelines.timeline_of(connection, person, wanted, after, asked.limit, reassignable=reassignable)
     lines = [shown.line(line, clear=clear) for line in page.lines]
     return asked.answer_either(lines, page.next, shown.TIMELINE)
 

@@ -60,7 +60,7 @@ class IdentifierOut(BaseModel):
     scope: str
     weak: bool
     vouched: bool = Field(description="A trusted source has reported it.")
-    standing: Literal["owned", "contested", "generic"]
+    standing: Literal["owned", "presumed", "contested", "generic", "blocked", "void"]
     first_seen: datetime
 
 
@@ -144,6 +144,19 @@ class EventEntry(BaseModel):
     context: dict[str, Any]
 
 
+class OpenedEntry(BaseModel):
+    """That a link which was sent to this person was opened by another: the event is on the other's timeline."""
+
+    kind: Literal["opened"]
+    id: str
+    type: str
+    channel: str
+    source: str
+    occurred_at: datetime
+    by: PersonId | None = Field(description="Who opened it; null on a device that is nobody's.")
+    fan_out: int = Field(description="By how many people the link was opened so far.")
+
+
 class ChangeEntry(BaseModel):
     """What happened to a person as a person: merged from others, split into others, identifiers moved or contested."""
 
@@ -156,7 +169,7 @@ class ChangeEntry(BaseModel):
     cause: list[str] = Field(description="Ids of the events that brought it about.")
 
 
-TimelineEntry = Annotated[EventEntry | ChangeEntry, Field(discriminator="kind")]
+TimelineEntry = Annotated[EventEntry | OpenedEntry | ChangeEntry, Field(discriminator="kind")]
 
 Strength = Literal["observed", "declared", "proven", "platform"]
 

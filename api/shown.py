@@ -10,11 +10,12 @@ from core.identifier import IdentifierId, PersonId
 from profiles import masking
 from profiles.articles import Article, Reader, Stats
 from profiles.history import IdentityChange
-from profiles.people import Member, Standing
+from profiles.people import Member
 from profiles.profile import Branch, Card, Profile
 from profiles.sharetree import Node
 from profiles.timeline import Entry
-from stitcher.asking import Identity, Known, Line, Owner, Step, Weakest
+from stitcher.asking import Identity, Known, Owner, Step, Weakest
+from stitcher.timelines import Line, Opened
 
 
 def lookup(written: Sequence[str], owners: Sequence[Owner]) -> schemas.Lookup:
@@ -85,6 +86,8 @@ def _identifier(of: Member, *, clear: bool) -> dict[str, Any]:
 
 def line(of: Line, *, clear: bool) -> schemas.TimelineEntry:
     """Show a line of a timeline."""
+    if isinstance(of, Opened):
+        return _opened(of)
     return _change(of) if isinstance(of, IdentityChange) else event(of, clear=clear)
 
 
@@ -108,6 +111,20 @@ def event(of: Entry, *, clear: bool) -> schemas.EventEntry:
         company=body.get("company"),
         properties=body.get("properties", {}),
         context=body.get("context", {}),
+    )
+
+
+def _opened(of: Opened) -> schemas.OpenedEntry:
+    body = of.entry.body
+    return schemas.OpenedEntry(
+        kind="opened",
+        id=body["id"],
+        type=body["type"],
+        channel=body["channel"],
+        source=body["source"],
+        occurred_at=of.occurred_at,
+        by=of.by,
+        fan_out=of.fan_out,
     )
 
 
@@ -167,7 +184,7 @@ def _weakest(of: Weakest) -> schemas.WeakestOut:
 
 
 def _neighbour(of: Member, *, clear: bool) -> schemas.NeighbourOut:
-    person = of.person_id if of.standing is Standing.OWNED else None
+    person = of.person_id if of.standing.is_somebodys else None
     return schemas.NeighbourOut(**_identifier(of, clear=clear), person_id=person)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -116,9 +117,18 @@ def record(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What stands under *anchor*, with *since* ≤ time < *until* (`None`: no bound)."""
+
+    anchor: IdentifierId
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 def entries(
     connection: Connection,
-    anchors: Collection[IdentifierId],
+    spans: Collection[Span],
     wanted: Filter,
     after: tuple[datetime, str] | None,
     most: int,
@@ -126,27 +136,45 @@ def entries(
     also: Collection[EventUid] = (),
     without: Collection[EventUid] = (),
 ) -> Sequence[Entry]:
-    """Return up to *most* entries under *anchors*, the newest first, from behind (time, uid) *after*.
+    """Return up to *most* entries within *spans*, the newest first, from behind (time, uid) *after*.
 
     Each anchor gives its own newest by the index, so that a long history costs no more than a short one. *Also* are
-    wanted events that stand elsewhere, *without* those under *anchors* that are not wanted.
+    wanted events that stand elsewhere, *without* those within *spans* that are not wanted.
     """
-    rows = connection.execute(
-        _ENTRIES,
-        {
-            "anchors": array(anchors),
-            "channel": wanted.channel,
-            "type": wanted.type,
-            "since": wanted.since,
-            "until": wanted.until,
-            "at": after[0] if after else None,
-            "uid": after[1] if after else None,
-            "most": most,
-            "also": array(also),
-            "without": array(without),
-        },
-    )
+    asked = [{"anchor": s.anchor, "since": s.since, "until": s.until} for s in spans]
+    more = {"most": most, "also": array(also), "without": array(without)}
+    rows = connection.execute(_ENTRIES, {"rows": orjson.dumps(asked).decode(), **_bounds(wanted, after), **more})
     return [Entry(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def delivered_to(
+    connection: Connection,
+    recipients: Collection[IdentifierId],
+    wanted: Filter,
+    after: tuple[datetime, str] | None,
+    most: int,
+    *,
+    but: Collection[IdentifierId],
+    without: Collection[EventUid],
+) -> Sequence[tuple[Entry, Sequence[IdentifierId]]]:
+    """Return up to *most* openings of links that were delivered to *recipients*, the newest first, from behind *after*, each with
+    all that it names beside (the tokens of the links among it). Left out are those that stand under *but*, and *without*."""
+    if not recipients:
+        return []
+    more = {"most": most, "recipients": array(recipients), "but": array(but), "without": array(without)}
+    rows = connection.execute(_DELIVERED, {**_bounds(wanted, after), **more})
+    return [(Entry(row[0], row[1], row[2], row[3]), row[4]) for row in rows]
+
+
+def _bounds(wanted: Filter, after: tuple[datetime, str] | None) -> dict[str, object]:
+    return {
+        "channel": wanted.channel,
+        "type": wanted.type,
+        "since": wanted.since,
+        "until": wanted.until,
+        "at": after[0] if after else None,
+        "uid": after[1] if after else None,
+    }
 
 
 _WANTED = """
@@ -160,16 +188,29 @@ _WANTED = """
 _ENTRIES = text(
     f"""
     SELECT newest.uid::text, newest.anchor::text, newest.occurred_at, newest.body
-      FROM unnest(CAST(:anchors AS uuid[])) AS asked(anchor)
+      FROM json_to_recordset(:rows) AS asked(anchor uuid, since timestamptz, until timestamptz)
      CROSS JOIN LATERAL (
        SELECT uid, anchor, occurred_at, body FROM touchpoint
         WHERE touchpoint.anchor = asked.anchor AND uid <> ALL (CAST(:without AS uuid[])) AND {_WANTED}
+          AND (asked.since IS NULL OR occurred_at >= asked.since)
+          AND (asked.until IS NULL OR occurred_at < asked.until)
         ORDER BY occurred_at DESC, uid DESC LIMIT :most
      ) AS newest
     UNION ALL
     SELECT uid::text, anchor::text, occurred_at, body FROM touchpoint
      WHERE uid = ANY (CAST(:also AS uuid[])) AND {_WANTED}
      ORDER BY 3 DESC, 1 DESC LIMIT :most
+    """  # noqa: S608 - no value in it
+)
+
+
+_DELIVERED = text(
+    f"""
+    SELECT uid::text, anchor::text, occurred_at, body, beside::text[] FROM touchpoint
+     WHERE beside && CAST(:recipients AS uuid[])
+       AND anchor <> ALL (CAST(:but AS uuid[])) AND uid <> ALL (CAST(:without AS uuid[]))
+       AND CAST(body AS jsonb) @> '{{"identifiers": [{{"namespace": "link_token", "role": "hint"}}]}}' AND {_WANTED}
+     ORDER BY occurred_at DESC, uid DESC LIMIT :most
     """  # noqa: S608 - no value in it
 )
 

@@ -63,6 +63,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         system.engine,
         _find(system),
         system.index,
+        system.rules,
         {"log": system.log.check},
         clock=system.clock,
         routers=routers,

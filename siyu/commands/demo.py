@@ -27,8 +27,9 @@ from siyu.commands.person import person_of, write_timeline
 from siyu.serving import Role, receiver_of
 from siyu.system import System, opened
 from siyu.terminal import Exit, err, out, say
-from stitcher import asking
-from stitcher.asking import Place
+from stitcher import asking, timelines
+from stitcher.rules import Rules
+from stitcher.timelines import Place
 from stitcher.worker import GROUP
 
 DEMO = Key("demo", frozenset({Scope.EVENTS_WRITE}), "demo", Trust.IMPORT)
@@ -45,7 +46,7 @@ def demo(
         with system.engine.connect() as connection:
             lead = person_of(system, connection, sample.LEAD)
             _show_article(connection)
-            _show_lead(connection, lead)
+            _show_lead(connection, system.rules, lead)
             _show_updates(connection, lead, updates)
         if leave_up and not serving.serve(system, set(Role), _announce):
             raise typer.Exit(Exit.FAILED)
@@ -109,10 +110,10 @@ def _show_article(connection: Connection) -> None:
     write_readers(everybody(connection, sample.ARTICLE, clear=True)[:SHOWN_MAX])
 
 
-def _show_lead(connection: Connection, lead: PersonId) -> None:
+def _show_lead(connection: Connection, rules: Rules, lead: PersonId) -> None:
     told = profile.of_person(connection, lead)
     out.rule(f"2  {told.label(clear=True)}: {say('everything one lead did')}")
-    page = asking.timeline_of(connection, lead, Filter(), Place(), 30)
+    page = timelines.timeline_of(connection, lead, Filter(), Place(), 30, reassignable=rules.reassignable)
     write_timeline(shown.line(line, clear=True) for line in page.lines)
     out.print(f"\n{len(told.channels)} {say('channels')}; {say('why these are one person')}:")
     start = told.members[0].id

@@ -14,8 +14,8 @@ from profiles import people, profile
 from profiles.timeline import Filter
 from siyu.system import System, opened
 from siyu.terminal import answering, out, write_json, write_table
-from stitcher import asking
-from stitcher.asking import Place
+from stitcher import asking, timelines
+from stitcher.timelines import Place
 
 app = typer.Typer(help="Ask about one person, named by any of his identifiers.", no_args_is_help=True)
 
@@ -46,7 +46,8 @@ def timeline(
     """Show what happened to a person on all channels, the newest first."""
     with opened() as system, system.engine.connect() as connection, answering():
         person = person_of(system, connection, identifier)
-        page = asking.timeline_of(connection, person, Filter(), Place(), limit)
+        reassignable = system.rules.reassignable
+        page = timelines.timeline_of(connection, person, Filter(), Place(), limit, reassignable=reassignable)
         lines = [shown.line(line, clear=clear) for line in page.lines]
     if as_json:
         write_json(line.model_dump(mode="json") for line in lines)

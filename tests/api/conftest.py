@@ -13,7 +13,7 @@ from api.app import create
 from core import keys
 from core.keys import Scope
 from tests.api.client import asking
-from tests.api.world import INDEX, World
+from tests.api.world import INDEX, RULES, World
 
 ADMIN = "the secret of the administrator"
 
@@ -27,7 +27,7 @@ def world(engine: Engine) -> World:
 @pytest.fixture
 def app(engine: Engine) -> FastAPI:
     """The API, as the composition root makes it."""
-    return create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, {"log": lambda: None})
+    return create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, {"log": lambda: None})
 
 
 @pytest.fixture

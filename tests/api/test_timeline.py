@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from core.database import transaction
 from profiles.timeline import Entry, Filter
-from stitcher import asking
-from stitcher.asking import Place
+from stitcher import timelines, whose
+from stitcher.timelines import Place
 from tests.api.world import World
 
 A, B = "user_id:A", "user_id:B"
@@ -130,7 +130,7 @@ def test_where_two_were_logged_in_an_event_stays_the_devices(world: World, marke
 def test_past_what_is_looked_through_events_stay_the_devices(
     world: World, marketer: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "EVENTS_MAX", 2)
+    monkeypatch.setattr(whose, "EVENTS_MAX", 2)
     world.happens(A, KIOSK, minute=0)
     old = world.happens(KIOSK, minute=1)
     world.happens(B, KIOSK, minute=100)
@@ -162,7 +162,7 @@ def test_every_event_is_on_exactly_one_timeline(history: list[tuple[set[str], in
         told = [
             line.body["id"]
             for person in world.people()
-            for line in asking.timeline_of(connection, person, Filter(channel="web"), Place(), 200).lines
+            for line in timelines.timeline_of(connection, person, Filter(channel="web"), Place(), 200).lines
             if isinstance(line, Entry)
         ]
 

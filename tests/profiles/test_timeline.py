@@ -14,7 +14,7 @@ from core.errors import Contended
 from core.event import Event, EventUid
 from core.identifier import IdentifierId
 from profiles import timeline
-from profiles.timeline import Entry, Filter, Together
+from profiles.timeline import Entry, Filter, Span, Together
 from profiles.touchpoint import Touchpoint
 from tests.api.world import NOW, World, index
 
@@ -42,7 +42,7 @@ def pages(world: World, size: int, wanted: Filter = EVERY, anchors: Sequence[Ide
     found: list[Entry] = []
     after: tuple[datetime, str] | None = None
     with transaction(world.engine) as connection:
-        while page := timeline.entries(connection, anchors, wanted, after, size):
+        while page := timeline.entries(connection, [Span(i) for i in anchors], wanted, after, size):
             assert len(page) <= size
             found += page
             after = page[-1].occurred_at, page[-1].uid
@@ -93,9 +93,15 @@ def test_entries_that_stand_elsewhere_can_be_asked_for_and_others_left_out(world
 
     with transaction(world.engine) as connection:
         found = timeline.entries(
-            connection, [ANCHORS[0], ANCHORS[2]], Filter(), None, 9, also=[elsewhere.uid], without=[unwanted.uid]
+            connection,
+            [Span(ANCHORS[0]), Span(ANCHORS[2])],
+            Filter(),
+            None,
+            9,
+            also=[elsewhere.uid],
+            without=[unwanted.uid],
         )
-        cut = timeline.entries(connection, ANCHORS[:1], Filter(channel="sms"), None, 9, also=[elsewhere.uid])
+        cut = timeline.entries(connection, [Span(ANCHORS[0])], Filter(channel="sms"), None, 9, also=[elsewhere.uid])
 
     assert [entry.uid for entry in found] == [elsewhere.uid, own.uid]
     assert cut == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.directive import Directive, EventName, Kind, in_force
 from core.event import Article, Event, Mention, Role, Share, Strength, Trust
-from core.identifier import BlindIndex, Identifier
+from core.identifier import BlindIndex, Identifier, IdentifierId
 from stitcher import graph, rules
 from stitcher.decisions import decisions
 from stitcher.resolve import Partition, resolve
@@ -174,3 +174,21 @@ def described(evidence: graph.Evidence, partition: Partition) -> State:
         frozenset(text[i] for i in partition.presumed),
         frozenset(text[i] for i in partition.blocked),
     )
+
+
+def renamed(history: Sequence[Event], number: int) -> list[Event]:
+    """The same events under the names that the *number*-th batch gives them."""
+    return [replace(event, id=f"e{number * 4 + place}") for place, event in enumerate(history)]
+
+
+def taking_back(former: Directive, minute: int) -> Directive:
+    """The directive by which *former* is taken back."""
+    at = DECIDED + timedelta(minutes=minute)
+    return Directive(Kind.RETRACT, "laws", "because", at, directive=former.id)
+
+
+def id_of_text(written: str) -> IdentifierId:
+    """The id of the identifier whose text is *written*, as it stands."""
+    slot, _, value = written.partition(":")
+    namespace, _, scope = slot.partition("@")
+    return INDEX(Identifier(namespace, scope, value))

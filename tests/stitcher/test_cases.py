@@ -4,12 +4,16 @@ How a case is written. *events*, in the order of arrival: the text alone, or a t
 without it, its place in the case), `strength` (proven), `trust` (server), and further fields of the event; `{ again = 2 }`
 is the second event once more. Identifiers: `A` or `U7` is a user, `o:x/wx1` an openid of account wx1, `u:1` a unionid,
 `p:1` a phone, `m:j` a mail, `c1` a cookie, `d:k` a device, `t:1` a link token; `=role` behind it where it does not act.
-`{1..30}` makes thirty of the line, each with its number.
+`{1..30}` makes thirty of the line, each with its number. *decided*, what was decided about them: `must_link A B`,
+`cannot_link A p:1`, `block p:1`, `retract 3` (the third event), `retract A p:1` (the link), `retract cases` (the source),
+`retract #1` (what was decided first).
 
-What is expected. *people*: the identifiers of each, the one whose id he bears first; *contested*, *generic*, *bridges*,
-and *refused* links with the reason: all of them, none where it is left out. Where it is given: *links*, how many there are;
-*announced*, what else than creations is announced when events come one by one, by the number of the event that causes it;
-*timelines*, the numbers of the events on somebody's; *tree*, who came by whose link. *rules* are those that differ.
+What is expected. *people*: the identifiers of each, the one whose id he bears first; *presumed*, *contested*, *generic*,
+*blocked*, *bridges*, and *refused* links with the reason: all of them, none where it is left out. Where it is given: *links*,
+how many there are; *announced*, what else than creations is announced when events come one by one, by the number of the event
+that causes it; *timelines*, the numbers of the events on somebody's, and behind a bar those by which others opened his links;
+*fan_out*, by how many people a link was opened; *whose*, who had an identifier at a minute (`p:1 500 = A`); *tree*, who came by
+whose link. *rules* are those that differ.
 """
 
 import re
@@ -27,6 +31,7 @@ import pytest
 from sqlalchemy import Connection, Engine, make_url, text
 
 from core.database import connect, transaction
+from core.directive import Directive, EventName, Kind, in_force
 from core.event import Event, Strength, Trust, parse
 from core.identifier import IdentifierId, PersonId
 from core.identifier import parse as identifier
@@ -34,10 +39,11 @@ from core.log.port import IDENTITY_CHANGED
 from core.outbox import Cursor, read
 from profiles import articles, people
 from profiles.timeline import Entry, Filter
-from stitcher import asking, graph
-from stitcher.asking import Place
+from stitcher import asking, graph, timelines
+from stitcher.decisions import decisions
 from stitcher.resolve import resolve
 from stitcher.rules import Rules
+from stitcher.timelines import Opened, Place
 from tests.stitcher import database, histories
 from tests.stitcher.histories import DAY, INDEX, SHIPPED, State
 
@@ -85,8 +91,8 @@ every_case = pytest.mark.parametrize("case", _cases(), ids=_name)
 
 
 def test_every_case_has_a_name_of_its_own_and_knows_its_words() -> None:
-    words = {"name", "says", "events", "people", "contested", "generic", "refused", "bridges", "rules"}
-    words |= {"links", "announced", "timelines", "tree"}
+    words = {"name", "says", "events", "decided", "people", "presumed", "contested", "generic", "blocked", "refused"}
+    words |= {"bridges", "rules", "links", "announced", "timelines", "fan_out", "whose", "tree"}
 
     assert len({case["name"] for case in _cases()}) == len(_cases()) > 60
     assert [case["name"] for case in _cases() if case.keys() - words] == []
@@ -94,15 +100,15 @@ def test_every_case_has_a_name_of_its_own_and_knows_its_words() -> None:
 
 @every_case
 def test_the_pure_function_comes_to_it_in_every_order(case: Case) -> None:
-    history, rules = events_of(case), rules_of(case)
+    history, rules, decided = events_of(case), rules_of(case), decided_of(case)
 
     for order in _orders(history):
-        assert histories.state(order, rules) == expected(case)
+        assert histories.state(order, rules, decided) == expected(case)
 
 
 @every_case
 def test_nothing_else_is_a_link_or_a_bridge(case: Case) -> None:
-    evidence, partition = histories.resolved(events_of(case), rules_of(case))
+    evidence, partition = histories.resolved(events_of(case), rules_of(case), decided_of(case))
 
     assert {evidence.nodes[i].identifier.text for i in partition.bridges} == texts(case.get("bridges", []))
     assert case.get("links", len(evidence.links)) == len(evidence.links)
@@ -111,16 +117,17 @@ def test_nothing_else_is_a_link_or_a_bridge(case: Case) -> None:
 @every_case
 def test_evidence_read_apart_adds_up_to_the_same(case: Case) -> None:
     history, rules = events_of(case), rules_of(case)
-    total = graph.Evidence()
+    decided = decisions(in_force(decided_of(case)), INDEX)
+    total = graph.Evidence(decided=decided)
     for event in {event.uid: event for event in history}.values():
-        total = graph.read({event.uid: event}, rules, INDEX)[1] + total
+        total = total + graph.read({event.uid: event}, rules, INDEX, decided)[1]
 
     assert histories.described(total, resolve(total, rules)) == expected(case)
 
 
 @every_case
 def test_postgres_comes_to_it_batch_by_batch(engine: Engine, case: Case) -> None:
-    history, rules = events_of(case), rules_of(case)
+    history, rules, decided = events_of(case), rules_of(case), decided_of(case)
     random = Random(case["name"])
 
     for order in [history, *(random.sample(history, k=len(history)) for _ in range(ORDERS_THROUGH_POSTGRES))]:
@@ -128,25 +135,44 @@ def test_postgres_comes_to_it_batch_by_batch(engine: Engine, case: Case) -> None
             if len(batches) > EVENTS_ONE_BY_ONE_MAX and order is not history:
                 continue
             _empty(engine)
+            before = random.sample(decided, k=random.randint(0, len(decided)))
+            for directive in before:
+                database.decide(engine, directive, rules)
             for batch in batches:
                 database.take(engine, batch, rules)
+            for directive in decided:
+                database.decide(engine, directive, rules)
             with engine.connect() as connection:
                 assert database.state(connection) == expected(case)
                 _every_id_leads_to_whoever_owns_the_identifier(connection, case)
 
 
-@pytest.mark.parametrize("case", [c for c in _cases() if c.keys() & {"announced", "timelines", "tree"}], ids=_name)
+SHOWN = {"announced", "timelines", "fan_out", "whose", "tree"}
+
+
+@pytest.mark.parametrize("case", [c for c in _cases() if c.keys() & SHOWN], ids=_name)
 def test_what_is_announced_and_where_events_stand(engine: Engine, case: Case) -> None:
     history, rules = events_of(case), rules_of(case)
     _empty(engine)
 
     for event in history:
         database.take(engine, [event], rules)
+    for directive in decided_of(case):
+        database.decide(engine, directive, rules)
 
     with engine.connect() as connection:
         assert case.get("announced", announced(connection)) == announced(connection)
         for somebody, numbers in case.get("timelines", {}).items():
-            assert timeline(connection, somebody) == {history[number - 1].uid for number in numbers}
+            own, _, others = numbers.partition("|")
+            assert timeline(connection, somebody) == (_uids(own, history), _uids(others, history))
+        for token, people_count in case.get("fan_out", {}).items():
+            assert timelines.fan_out(connection, [id_of(token)]) == {id_of(token): people_count}
+        for line in case.get("whose", []):
+            short, minute, _, owner = line.split()
+            at = DAY + timedelta(minutes=int(minute))
+            assert asking.lookup(connection, [text_of(short)], INDEX, at, SHIPPED.reassignable)[0].person == id_of(
+                owner
+            )
         if "tree" in case:
             assert edges(connection, "a") == {_edge(line) for line in _spread(case["tree"])}
 
@@ -165,6 +191,27 @@ def events_of(case: Case) -> list[Event]:
         for who in _spread([fields["who"]]):
             history.append(event_of(f"{len(history) + 1}", {**fields, "who": who}, len(history) + 1))
     return history
+
+
+def decided_of(case: Case) -> list[Directive]:
+    """What is decided in a case, a minute apart, after all events were received."""
+    history, decided = events_of(case), list[Directive]()
+    for written in case.get("decided", []):
+        kind, *target = written.split()
+        at = DAY + timedelta(days=2, minutes=len(decided))
+        fields: dict[str, Any] = {"identifiers": tuple(identifier(text_of(short)) for short in target)}
+        if kind == "retract" and len(target) == 1:
+            fields = _retracted(target[0], history, decided)
+        decided.append(Directive(Kind(kind), "cases", case["name"], at, **fields))
+    return decided
+
+
+def _retracted(target: str, history: Sequence[Event], decided: Sequence[Directive]) -> dict[str, Any]:
+    if target.startswith("#"):
+        return {"directive": decided[int(target[1:]) - 1].id}
+    if target.isdecimal():
+        return {"event": EventName("cases", history[int(target) - 1].id)}
+    return {"source": target}
 
 
 def event_of(name: str, fields: Mapping[str, Any], place: int) -> Event:
@@ -243,6 +290,8 @@ def expected(case: Case) -> State:
         texts(case.get("contested", [])),
         texts(case.get("generic", [])),
         frozenset((*_sorted(text_of(one), text_of(other)), reason) for one, other, reason in refused),
+        texts(case.get("presumed", [])),
+        texts(case.get("blocked", [])),
     )
 
 
@@ -283,10 +332,17 @@ def announced(connection: Connection) -> list[str]:
     ]
 
 
-def timeline(connection: Connection, short: str) -> set[str]:
+def timeline(connection: Connection, short: str) -> tuple[set[str], set[str]]:
+    """The events on somebody's timeline, and those by which others opened his links."""
     person = people.survivor(connection, id_of(short))
-    page = asking.timeline_of(connection, person, Filter(), Place(), 100)
-    return {line.uid for line in page.lines if isinstance(line, Entry)}
+    page = timelines.timeline_of(connection, person, Filter(), Place(), 100, reassignable=SHIPPED.reassignable)
+    opened: set[str] = {line.uid for line in page.lines if isinstance(line, Opened)}
+    own: set[str] = {line.uid for line in page.lines if isinstance(line, Entry)}
+    return own, opened
+
+
+def _uids(numbers: str, history: Sequence[Event]) -> set[str]:
+    return {history[int(number) - 1].uid for number in numbers.split()}
 
 
 def edges(connection: Connection, article_id: str) -> set[tuple[PersonId, PersonId]]:
