@@ -218,7 +218,14 @@ class Decider:
         candidates = [c for component in self._weak_components() for c in self._candidates(component, saw)]
         for candidate in sorted(candidates, key=lambda c: c.order):
             self._carry_out(candidate)
-        self._contest(i for i in self.closures.keys() & self.nodes if self.closures[i].closing is Closing.CLOSED)
+        closed = {i for i in self.closures.keys() & self.nodes if self.closures[i].closing is Closing.CLOSED}
+        self.contested = self._nobodys(self.contested | closed)
+
+    def _nobodys(self, contested: Iterable[IdentifierId]) -> set[IdentifierId]:
+        """Return whom *contested* leaves to nobody: with each of them those who must be one with it; but one that is somebody's,
+        by directive or by the word of trusted sources, stays his."""
+        people = self.people
+        return {i for one in contested if not people.is_known(one) for i in people.members[people.find(one)]}
 
     def _who_saw_whom(self) -> Mapping[IdentifierId, list[IdentifierId]]:
         """Say which people's identifiers each weak one was linked to, those left out who by directive are never his."""
@@ -253,10 +260,10 @@ class Decider:
             witness = self._witness([weak], saw)
             closure = self.closures.get(weak)
             if (closure and closure.closing is Closing.CLOSED) or (self.before and weak in self.before.contested):
-                self._contest([weak])
+                self.contested.add(weak)
             elif witness:
                 self.closures[weak] = Closure(Closing.CLOSED, witness)
-                self._contest([weak])
+                self.contested.add(weak)
             else:
                 yield self._candidate([weak], saw)
 
@@ -311,7 +318,7 @@ class Decider:
         if not roots and candidate.weak[0] in self.unfinished:
             return
         if not self._may_unite(candidate, roots):
-            self._contest(candidate.weak)
+            self.contested.update(candidate.weak)
             return
         for other in (*candidate.weak, *roots):
             people.unite(candidate.weak[0], other)
@@ -328,10 +335,6 @@ class Decider:
         if people.rules.weak_bridges == "never" or people.clash(roots):
             return False
         return not self._are_known_apart(roots)
-
-    def _contest(self, weak: Iterable[IdentifierId]) -> None:
-        """They are nobody's; but one that is somebody's by directive or by the word of trusted sources stays his."""
-        self.contested.update(i for i in weak if not self.people.is_known(i))
 
 
 def _links_nothing(closure: Closure | None) -> bool:
