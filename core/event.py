@@ -5,7 +5,7 @@ on an event is trusted; `encode` and `decode` are its form on the topic `siyu.ev
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -351,12 +351,13 @@ def parse(
     strength: Strength,
     received_at: datetime,
     namespaces: Mapping[str, Namespace],
+    declared: Collection[str] | None = None,
 ) -> Event:
     """Turn what a sender wrote into an event.
 
     *source*, *trust* and *strength* (the default) belong to the sender's key. Identifiers come out cleaned, those that name
     nobody are listed in `dropped`; a missing id is made of the content, so that sending it again changes nothing. A browser
-    speaks for its own source only. Raises `InvalidEvent`, whose message names the field and repeats no value.
+    speaks for its own source only, and where the key has *declared* namespaces, identifiers of others are dropped. Raises `InvalidEvent`, whose message names the field and repeats no value.
     """
     fields = _loaded(document)
     try:
@@ -364,7 +365,7 @@ def parse(
     except ValidationError as error:
         raise first_fault(error) from None
     occurred_at, claimed_at = _clamped(submission.occurred_at, received_at)
-    mentions, dropped = _cleaned(submission, namespaces)
+    mentions, dropped = _cleaned(submission, namespaces, declared)
     return Event(
         id=submission.id or _made_of(fields),
         type=submission.type,
@@ -451,7 +452,7 @@ def _clamped(occurred_at: datetime, received_at: datetime) -> tuple[datetime, da
 
 
 def _cleaned(
-    submission: Submission, namespaces: Mapping[str, Namespace]
+    submission: Submission, namespaces: Mapping[str, Namespace], declared: Collection[str] | None
 ) -> tuple[tuple[Mention, ...], tuple[Dropped, ...]]:
     useless = _reason_to_drop_all(submission)
     from_url = _named_by_url(submission)
@@ -459,7 +460,9 @@ def _cleaned(
     dropped = []
     for position, written in enumerate(submission.identifiers):
         namespace, scope, value, role = _taken_apart(written, position)
-        cleaned = useless or (Drop.FROM_URL if bare(value) in from_url else clean(namespace, value))
+        is_foreign = declared is not None and namespace not in declared
+        refused = useless or (Drop.UNDECLARED if is_foreign else Drop.FROM_URL if bare(value) in from_url else None)
+        cleaned = refused or clean(namespace, value)
         if isinstance(cleaned, Drop):
             dropped.append(Dropped(namespace, cleaned))
         else:

@@ -78,6 +78,7 @@ class Drop(StrEnum):
     SNAPSHOT = "snapshot_page"
     FROM_URL = "named_by_url"
     BOT = "bot"
+    UNDECLARED = "undeclared"
 
 
 class BlindIndex:

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from sqlalchemy import ARRAY, Column, Connection, DateTime, LargeBinary, Table, Text, insert, select, update
 
-from core.database import metadata
+from core.database import AnyRow, metadata
 from core.errors import NotFound, Unauthorized
 from core.event import Trust
 
@@ -27,6 +27,7 @@ key_table = Table(
     Column("trust", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("revoked_at", DateTime(timezone=True)),
+    Column("namespaces", ARRAY(Text), comment="of the identifiers that its events may name; NULL: any"),
 )
 
 
@@ -43,7 +44,8 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key without its secret: what it may do, and as which source, trusted how far, it sends events."""
+    """A key without its secret: what it may do, and as which source, trusted how far, it sends events; these name identifiers of
+    its declared *namespaces* only (`None`: of any)."""
 
     id: str
     scopes: frozenset[Scope]
@@ -51,6 +53,7 @@ class Key:
     trust: Trust
     created_at: datetime | None = None
     revoked_at: datetime | None = None
+    namespaces: frozenset[str] | None = None
 
     def may(self, scope: Scope) -> bool:
         """Whether the key reaches to *scope*; `admin` reaches everywhere."""
@@ -61,11 +64,17 @@ ADMIN = Key("admin", frozenset(Scope), "admin", Trust.SERVER)
 
 
 def create(
-    connection: Connection, scopes: Collection[Scope], source: str, trust: Trust, now: datetime
+    connection: Connection,
+    scopes: Collection[Scope],
+    source: str,
+    trust: Trust,
+    now: datetime,
+    namespaces: Collection[str] | None = None,
 ) -> tuple[str, Key]:
     """Make a key and return its secret, which cannot be had again, and what is kept of it."""
     secret = f"siyu_{secrets.token_urlsafe(32)}"
-    key = Key(secrets.token_hex(4), frozenset(scopes), source, trust, now)
+    declared = frozenset(namespaces) if namespaces is not None else None
+    key = Key(secrets.token_hex(4), frozenset(scopes), source, trust, now, namespaces=declared)
     connection.execute(
         insert(key_table).values(
             id=key.id,
@@ -74,6 +83,7 @@ def create(
             source=source,
             trust=trust.value,
             created_at=now,
+            namespaces=sorted(declared) if declared is not None else None,
         )
     )
     return secret, key
@@ -88,15 +98,13 @@ def find(connection: Connection, secret: str, admin_secret: str | None) -> Key:
     ).one_or_none()
     if row is None:
         raise Unauthorized("this key is unknown or was revoked")
-    return Key(row.id, frozenset(map(Scope, row.scopes)), row.source, Trust(row.trust), row.created_at)
+    return _key(row)
 
 
 def listing(connection: Connection) -> Sequence[Key]:
     """Return all keys, revoked ones too, the oldest first."""
     rows = connection.execute(select(key_table).order_by(key_table.c.created_at, key_table.c.id))
-    return [
-        Key(r.id, frozenset(map(Scope, r.scopes)), r.source, Trust(r.trust), r.created_at, r.revoked_at) for r in rows
-    ]
+    return [_key(row) for row in rows]
 
 
 def revoke(connection: Connection, key_id: str, now: datetime) -> None:
@@ -111,3 +119,15 @@ def revoke(connection: Connection, key_id: str, now: datetime) -> None:
 
 def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
+
+
+def _key(row: AnyRow) -> Key:
+    return Key(
+        row.id,
+        frozenset(map(Scope, row.scopes)),
+        row.source,
+        Trust(row.trust),
+        row.created_at,
+        row.revoked_at,
+        frozenset(row.namespaces) if row.namespaces is not None else None,
+    )

@@ -53,6 +53,7 @@ class Receiver:
             strength=self._defaults[key.trust],
             received_at=self._clock(),
             namespaces=self.namespaces,
+            declared=key.namespaces,
         )
 
     def _record(self, event: Event) -> Record:

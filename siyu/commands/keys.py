@@ -20,11 +20,17 @@ def create(
     scope: Annotated[list[Scope], typer.Option(help="what it may do; may be given several times")],
     source: Annotated[str, typer.Option(help="as which source it sends events")],
     trust: Annotated[Trust, typer.Option(help="how far its events are believed")] = Trust.SERVER,
+    namespace: Annotated[
+        list[str] | None, typer.Option(help="of which its events may name identifiers; any: all")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Make a key. Its secret is shown this once and kept nowhere."""
     with opened() as system, transaction(system.engine) as connection:
-        secret, key = keys.create(connection, scope, source, trust, system.clock())
+        for name in namespace or ():
+            if name not in system.rules.namespaces:
+                raise typer.BadParameter(f"the rules know no namespace {name}")
+        secret, key = keys.create(connection, scope, source, trust, system.clock(), namespace or None)
     if as_json:
         row = {"key": secret, "id": key.id, "scopes": sorted(key.scopes), "source": source, "trust": trust.value}
         write_json([row])
@@ -44,6 +50,7 @@ def list_keys(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
             "scopes": sorted(key.scopes),
             "source": key.source,
             "trust": key.trust.value,
+            "namespaces": sorted(key.namespaces) if key.namespaces is not None else None,
             "created_at": key.created_at,
             "revoked_at": key.revoked_at,
         }
@@ -52,7 +59,10 @@ def list_keys(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     if as_json:
         write_json(rows)
     else:
-        write_table(("id", "scopes", "source", "trust", "created_at", "revoked_at"), (row.values() for row in rows))
+        write_table(
+            ("id", "scopes", "source", "trust", "namespaces", "created_at", "revoked_at"),
+            (row.values() for row in rows),
+        )
 
 
 @app.command()

@@ -443,3 +443,20 @@ def test_what_nobody_said_is_not_on_the_log() -> None:
     said = orjson.loads(encode(event()))
 
     assert not said.keys() & {"claimed_at", "article", "share", "campaign", "order", "company"}
+
+
+def test_an_identifier_of_a_namespace_that_the_key_does_not_declare_is_dropped() -> None:
+    document = written(identifiers=["anonymous_id@h5:c1", "user_id:A"])
+
+    event = parse(
+        document,
+        source="h5",
+        trust=Trust.BROWSER,
+        strength=Strength.OBSERVED,
+        received_at=NOW,
+        namespaces=NAMESPACES,
+        declared=frozenset({"anonymous_id"}),
+    )
+
+    assert [mention.namespace for mention in event.identifiers] == ["anonymous_id"]
+    assert event.dropped == (Dropped("user_id", Drop.UNDECLARED),)

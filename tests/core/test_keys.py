@@ -107,3 +107,11 @@ def test_a_key_reaches_its_scopes_and_no_further() -> None:
     key = Key("k", frozenset({Scope.PEOPLE_READ}), "s", Trust.SERVER)
 
     assert [scope for scope in Scope if key.may(scope)] == [Scope.PEOPLE_READ]
+
+
+def test_a_key_keeps_the_namespaces_that_it_declares(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        secret, key = keys.create(connection, [Scope.EVENTS_WRITE], "h5", Trust.BROWSER, NOW, ["anonymous_id"])
+
+    assert key.namespaces == {"anonymous_id"}
+    assert found(engine, secret) == key

@@ -71,10 +71,20 @@ def upgrade() -> None:
     )
     op.drop_constraint("share_pkey", "share", type_="primary")
     op.create_primary_key("share_pkey", "share", ["token", "anchor", "article_id"])
+    op.add_column(
+        "api_key",
+        sa.Column(
+            "namespaces",
+            sa.ARRAY(sa.Text()),
+            nullable=True,
+            comment="of the identifiers that its events may name; NULL: any",
+        ),
+    )
 
 
 def downgrade() -> None:
     """Take this revision back; of a link that several call their own the first one's claim is kept."""
+    op.drop_column("api_key", "namespaces")
     op.execute(
         "DELETE FROM share USING share AS earlier WHERE earlier.token = share.token"
         " AND (earlier.shared_at, earlier.anchor, earlier.article_id) < (share.shared_at, share.anchor, share.article_id)"
