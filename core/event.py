@@ -357,7 +357,8 @@ def parse(
 
     *source*, *trust* and *strength* (the default) belong to the sender's key. Identifiers come out cleaned, those that name
     nobody are listed in `dropped`; a missing id is made of the content, so that sending it again changes nothing. A browser
-    speaks for its own source only, and where the key has *declared* namespaces, identifiers of others are dropped. Raises `InvalidEvent`, whose message names the field and repeats no value.
+    speaks for its own source only; where a key has *declared* namespaces, identifiers of others are dropped. Raises
+    `InvalidEvent`, whose message names the field and repeats no value.
     """
     fields = _loaded(document)
     try:

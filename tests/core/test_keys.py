@@ -113,5 +113,5 @@ def test_a_key_keeps_the_namespaces_that_it_declares(engine: Engine) -> None:
     with transaction(engine) as connection:
         secret, key = keys.create(connection, [Scope.EVENTS_WRITE], "h5", Trust.BROWSER, NOW, ["anonymous_id"])
 
-    assert key.namespaces == {"anonymous_id"}
+    assert key.namespaces == frozenset({"anonymous_id"})
     assert found(engine, secret) == key
