@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, people, probes, stream
+from api import articles, people, probes, reviews, stream
 from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
 from api.feed import Feed
 from api.paths import KeepSlashes
@@ -62,7 +62,7 @@ def create(
 
 def answering() -> list[APIRouter]:
     """Return all routes that answer questions; they find what they stand on at `app.state.context`."""
-    return [people.router, articles.router, stream.router, probes.router]
+    return [people.router, articles.router, reviews.router, stream.router, probes.router]
 
 
 def check_database(engine: Engine) -> None:

@@ -239,6 +239,23 @@ class WhyOut(BaseModel):
     path: list[StepOut]
 
 
+class IdentifierNamed(BaseModel):
+    """One name of a person, and the person whose it is."""
+
+    id: str
+    identifier: IdentifierText
+
+
+class ReviewOut(BaseModel):
+    """What somebody should look at: a link that was refused though it may be right, or a person who grew suspiciously fast."""
+
+    kind: Literal["vouching", "size", "growth"]
+    at: datetime
+    one: IdentifierNamed
+    other: IdentifierNamed | None = Field(description="The other end of the link; null of a person who grew.")
+    identifiers: int | None = Field(description="How many came to be within an hour; null of a link.")
+
+
 # Articles
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from api import schemas
 from api.table import Sheet
-from core.identifier import IdentifierId, PersonId
+from core.identifier import Identifier, IdentifierId, PersonId
 from profiles import masking
 from profiles.articles import Article, Reader, Stats
 from profiles.history import IdentityChange
@@ -15,6 +15,7 @@ from profiles.profile import Branch, Card, Profile
 from profiles.sharetree import Node
 from profiles.timeline import Entry
 from stitcher.asking import Identity, Known, Owner, Step, Weakest
+from stitcher.reviewing import Review
 from stitcher.timelines import Line, Opened
 
 
@@ -228,6 +229,21 @@ def why(steps: Sequence[Step], members: Sequence[Member], start: IdentifierId, *
         at = to
     weakest = min((step.known for step in steps), key=lambda known: known.weight, default=None)
     return schemas.WhyOut(person_id=members[0].person_id, strength=_strength(weakest) if weakest else None, path=path)
+
+
+def review(of: Review, *, clear: bool) -> schemas.ReviewOut:
+    """Show what is to be looked at."""
+    return schemas.ReviewOut(
+        kind=of.kind,
+        at=of.at,
+        one=_named(*of.one, clear=clear),
+        other=_named(*of.other, clear=clear) if of.other else None,
+        identifiers=of.identifiers,
+    )
+
+
+def _named(node_id: IdentifierId, named: Identifier, *, clear: bool) -> schemas.IdentifierNamed:
+    return schemas.IdentifierNamed(id=node_id, identifier=named.text if clear else masking.identifier(named))
 
 
 def article(of: Article) -> schemas.ArticleOut:

@@ -7,7 +7,7 @@ import structlog
 import typer
 
 from core.errors import SiyuError
-from siyu.commands import article, export, keys, person, serve, upkeep
+from siyu.commands import article, export, keys, person, review, serve, upkeep
 from siyu.commands.demo import demo
 from siyu.commands.ingest import ingest
 from siyu.terminal import Exit, err, say
@@ -23,6 +23,7 @@ for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, 
 app.add_typer(person.app, name="person")
 app.add_typer(article.app, name="article")
 app.add_typer(keys.app, name="keys")
+app.add_typer(review.app, name="review")
 app.add_typer(export.app, name="export")
 app.add_typer(upkeep.db, name="db")
 app.add_typer(upkeep.config, name="config")

@@ -3,7 +3,7 @@
 from core import keys, outbox, quarantine
 from core.log import postgres
 from profiles import articles, history, people, summaries, timeline
-from stitcher import directives, store
+from stitcher import directives, reviewing, store
 
 __all__ = [
     "articles",
@@ -14,6 +14,7 @@ __all__ = [
     "people",
     "postgres",
     "quarantine",
+    "reviewing",
     "store",
     "summaries",
     "timeline",

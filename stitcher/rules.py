@@ -32,6 +32,7 @@ class Rules:
     generic_owners_max: Annotated[int, Field(ge=1)]
     generic_counted: frozenset[str]
     person_identifiers_max: Annotated[int, Field(ge=2)]
+    growth_identifiers_max: Annotated[int, Field(ge=2)]
     weak_bridges: Literal["complementing", "never"]
     presumption_off: frozenset[str]
     __pydantic_config__ = ConfigDict(extra="forbid")

@@ -17,7 +17,7 @@ from profiles import record, timeline
 from profiles.people import Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
-from stitcher import directives, graph, store
+from stitcher import directives, graph, reviewing, store
 from stitcher.announce import Causes, announce
 from stitcher.decisions import Pair
 from stitcher.difference import Difference, compare
@@ -77,6 +77,9 @@ def stitch(
         region, partition = settlement.region, settlement.partition
         with metrics.timed("write people"):
             store.write(connection, region, settlement.evidence, partition)
+            reviewing.record(
+                connection, reviewing.grown(partition, settlement.evidence, settlement.difference, rules), now
+            )
         with metrics.timed("write profiles"):
             record.record(connection, touchpoints, settlement.evidence.nodes.keys() - region.members.keys())
         with metrics.timed("announce"):

@@ -33,6 +33,7 @@ link_table = Table(
     Column("trusted_last_at", DateTime(timezone=True)),
     Column("refused", Text, comment="why it unites nobody; NULL: it does"),
     Index("link_other_idx", "other"),
+    Index("link_review_idx", "last_at", postgresql_where=text("refused = ANY (ARRAY['vouching'::text, 'size'::text])")),
 )
 
 # Who was first to open a link that was sent to somebody.

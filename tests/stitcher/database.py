@@ -15,7 +15,7 @@ from stitcher.stitch import stitch
 from tests.stitcher.histories import DAY, INDEX, SHIPPED, State
 
 TABLES = (
-    "identifier, link, opening, directive, directive_subject, touchpoint, summary, person, identity_change, outbox,"
+    "identifier, link, opening, directive, directive_subject, growth, touchpoint, summary, person, identity_change, outbox,"
     " article, article_touch, share"
 )
 

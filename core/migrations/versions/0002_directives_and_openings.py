@@ -31,6 +31,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", "directive_id", name=op.f("directive_subject_pkey")),
     )
     op.create_table(
+        "growth",
+        sa.Column("person_id", sa.Uuid(), nullable=False),
+        sa.Column("identifiers", sa.Integer(), nullable=False, comment="the most that came to be within an hour"),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("growth_pkey")),
+    )
+    op.create_index(
+        "link_review_idx",
+        "link",
+        ["last_at"],
+        unique=False,
+        postgresql_where=sa.text("refused = ANY (ARRAY['vouching'::text, 'size'::text])"),
+    )
+    op.create_table(
         "opening",
         sa.Column("token_id", sa.Uuid(), nullable=False, comment="the blind index of the link's token"),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -102,6 +116,12 @@ def downgrade() -> None:
     op.drop_column("touchpoint", "beside")
     op.drop_index(op.f("opening_opener_idx"), table_name="opening")
     op.drop_table("opening")
+    op.drop_index(
+        "link_review_idx",
+        table_name="link",
+        postgresql_where=sa.text("refused = ANY (ARRAY['vouching'::text, 'size'::text])"),
+    )
+    op.drop_table("growth")
     op.drop_table("directive_subject")
     op.drop_index("directive_decided_at_id_idx", table_name="directive")
     op.drop_table("directive")
