@@ -31,7 +31,7 @@ test: check ## the same
 
 laws: $(READY) ## explore the laws over many more generated histories
 	$(BIN)/pytest --hypothesis-profile laws tests/stitcher/test_laws.py tests/stitcher/test_store_laws.py \
-	  tests/profiles/test_summary.py tests/profiles/test_sharetree.py
+	  tests/stitcher/test_stateful.py tests/profiles/test_summary.py tests/profiles/test_sharetree.py
 
 bench: $(READY) ## measure on the real cascades (needs ../shared/data)
 	$(BIN)/python -m bench
