@@ -114,15 +114,22 @@ def _locked(connection: Connection, asked: Collection[IdentifierId]) -> Mapping[
 
 
 def unsettled(connection: Connection, region: Region, partition: Partition) -> set[IdentifierId]:
-    """Return the identifiers that are out of the game for a reason that *partition* takes away: they have to be opened."""
+    """Return the identifiers that have to be opened: they are out of the game for a reason that *partition* takes away, or link
+    nothing from now on, which is then the reason that all their links are refused, those to others out of the game too."""
     gone = {i for i in region.members if i not in partition.person}
     known = gone.union(i for i in region.members if i in partition.all.core)
-    return {
+    closed = {i for i, m in region.members.items() if partition.all.links_nothing(i) and not _linked_nothing(m)}
+    return closed | {
         member.id
         for member in people.witnessed_by(connection, known)
         for closure, outcome in zip(member.closures, (partition.trusted, partition.all, partition.all), strict=True)
         if closure and closure[1] and not (outcome.holds(Witness(*closure[1])) and gone.isdisjoint(closure[1][:2]))
     }
+
+
+def _linked_nothing(member: Member) -> bool:
+    closure = member.closures[1]
+    return closure is not None and closure[0] in (Closing.GENERIC, Closing.BLOCKED)
 
 
 def closed_around(connection: Connection, touched: Collection[IdentifierId]) -> set[IdentifierId]:

@@ -5,19 +5,22 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 from random import Random
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
 from core import outbox
 from core.database import connect, transaction
+from core.directive import Directive, EventName, Kind
+from core.directive import encode as directive_bytes
 from core.errors import Contended
 from core.event import Event, encode
 from core.log.kafka import KafkaLog
-from core.log.port import EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED, Log, Position, Record, Stored
+from core.log.port import DIRECTIVES, EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED, Log, Position, Record, Stored
 from core.log.postgres import PostgresLog
 from core.outbox import Cursor
 from profiles import people
@@ -64,27 +67,15 @@ def storm(seed: int, size: int) -> list[Event]:
     return history
 
 
-def contents(connection: Connection) -> Mapping[str, Sequence[Any]]:
-    """All that does not depend on how the events came in batches."""
-    kept = {
-        "identifier": "id, namespace, scope, value, weak, first_at, vouched, person_id, standing",
-        "link": "one, other, weight, first_at, last_at, count, trusted_weight, trusted_last_at, refused",
-        "summary": "identifier_id, events, body::jsonb::text",
-        "touchpoint": "uid, anchor",
-        "article_touch": "article_id, anchor, token, entered_at, reads, first_read_at, last_read_at",
-        "share": "*",
-    }
-    return {
-        name: sorted(connection.execute(text(f"SELECT {columns} FROM {name}")).all(), key=str)
-        for name, columns in kept.items()
-    }
-
-
-def by_one_worker(engine: Engine, history: Sequence[Event]) -> Mapping[str, Sequence[Any]]:
+def by_one_worker(
+    engine: Engine, history: Sequence[Event], decided: Sequence[Directive] = ()
+) -> Mapping[str, Sequence[Any]]:
     database.empty(engine)
     database.take(engine, history)
+    for directive in decided:
+        database.decide(engine, directive)
     with engine.connect() as connection:
-        return contents(connection)
+        return database.contents(connection)
 
 
 def stored(events: Sequence[Event]) -> list[Stored]:
@@ -116,8 +107,55 @@ def test_a_merge_storm_comes_to_what_one_worker_comes_to(engine: Engine, databas
             taking.result()
 
     with engine.connect() as connection:
-        found = contents(connection)
+        found = database.contents(connection)
         assert database.state(connection) == histories.state(history)
+        assert [name for name in expected if found[name] != expected[name]] == []
+    the_announcements_are_whole_and_in_order(engine)
+
+
+def decided_about(history: Sequence[Event], seed: int) -> list[Directive]:
+    """Directives of every kind about what *history* is made of, some of which take back others."""
+    random = Random(seed)
+    named = sorted({mention.identifier for event in history for mention in event.identifiers})
+    decided: list[Directive] = []
+    for number in range(24):
+        at = DAY + timedelta(days=2, minutes=number)
+        kind = random.choice(list(Kind))
+        fields: dict[str, Any] = {"identifiers": tuple(random.sample(named, k=1 if kind is Kind.BLOCK else 2))}
+        if kind is Kind.RETRACT:
+            events = {"event": EventName("cases", random.choice(history).id)}
+            former = {"directive": decided[-1].id} if decided else events
+            fields = random.choice([fields, events, events, former])
+        decided.append(Directive(kind, "storm", "because", at, **fields))
+    return decided
+
+
+def decide_all(url: str, decided: Sequence[Directive]) -> None:
+    """Carry all of *decided* out, while others stitch, as the worker does: again where somebody was in the way."""
+    engine = connect(url)
+    stitcher = Stitcher(engine, SHIPPED, INDEX, lambda: DAY)
+    for directive in decided:
+        stitcher.take_directives([Stored(DIRECTIVES, 0, Position(0), Record("directives", directive_bytes(directive)))])
+    engine.dispose()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_decided_amid_the_storm_holds(engine: Engine, database_url: str, seed: int) -> None:
+    """Law 8, with directives: whatever was stitched before, meanwhile and after heeds them, and nothing is doubled or lost."""
+    history = storm(seed, 120)
+    decided = decided_about(history, seed)
+    expected = by_one_worker(engine, history, decided)
+    database.empty(engine)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        working = [pool.submit(take_all, database_url, history, worker) for worker in range(WORKERS - 1)]
+        working.append(pool.submit(decide_all, database_url, decided))
+        for each in working:
+            each.result()
+
+    with engine.connect() as connection:
+        found = database.contents(connection)
+        assert database.state(connection) == histories.state(history, SHIPPED, decided)
         assert [name for name in expected if found[name] != expected[name]] == []
     the_announcements_are_whole_and_in_order(engine)
 
@@ -234,7 +272,7 @@ def test_two_consumers_of_one_group_share_the_work(engine: Engine, database_url:
         second.result()
 
     with engine.connect() as connection:
-        found = contents(connection)
+        found = database.contents(connection)
         assert [name for name in expected if found[name] != expected[name]] == []
     the_announcements_are_whole_and_in_order(engine)
 
