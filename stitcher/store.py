@@ -86,7 +86,7 @@ def load(
         asked |= _seen_by(connection, opened)
     asked |= {end for ends in directives.on_subjects(connection, asked, index).must for end in ends}
     openings = _openings(connection, "token_id", change.openings)
-    asked |= {i for opening in openings.values() for i in (opening.opener, *opening.recipients)}
+    asked |= {i for o in (*openings.values(), *change.openings.values()) if o for i in (o.opener, *o.recipients)}
     members = _locked(connection, asked)
     if _openings(connection, "token_id", change.openings) != openings:
         raise Contended("another worker moved what this batch had read")
