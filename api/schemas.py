@@ -60,7 +60,7 @@ class IdentifierOut(BaseModel):
     scope: str
     weak: bool
     vouched: bool = Field(description="A trusted source has reported it.")
-    standing: Literal["owned", "contested", "generic"]
+    standing: Literal["owned", "presumed", "contested", "generic", "blocked"]
     first_seen: datetime
 
 
@@ -291,7 +291,7 @@ class ReaderOut(BaseModel):
     follower: bool | None
     reachable_via: list[str]
     intent: int | None
-    presumed: bool
+    presumed: bool = Field(description="All of it stands under identifiers that are only presumed to be his.")
 
 
 class TreeNode(BaseModel):

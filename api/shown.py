@@ -10,7 +10,7 @@ from core.identifier import IdentifierId, PersonId
 from profiles import masking
 from profiles.articles import Article, Reader, Stats
 from profiles.history import IdentityChange
-from profiles.people import Member, Standing
+from profiles.people import Member
 from profiles.profile import Branch, Card, Profile
 from profiles.sharetree import Node
 from profiles.timeline import Entry
@@ -167,7 +167,7 @@ def _weakest(of: Weakest) -> schemas.WeakestOut:
 
 
 def _neighbour(of: Member, *, clear: bool) -> schemas.NeighbourOut:
-    person = of.person_id if of.standing is Standing.OWNED else None
+    person = of.person_id if of.standing.is_somebodys else None
     return schemas.NeighbourOut(**_identifier(of, clear=clear), person_id=person)
 
 
@@ -268,7 +268,7 @@ def reader(of: Reader, card: Card, *, clear: bool) -> schemas.ReaderOut:
         follower=card.follower,
         reachable_via=list(card.reachable_via),
         intent=None,
-        presumed=False,
+        presumed=of.is_presumed,
     )
 
 

@@ -16,7 +16,7 @@ from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
 from profiles import articles, masking, people, summaries, summary
 from profiles.articles import Behind, Reader
-from profiles.people import Member, Standing
+from profiles.people import Member
 from profiles.sharetree import Node
 from profiles.summary import Summary
 
@@ -116,7 +116,7 @@ def of_person(connection: Connection, person_id: PersonId) -> Profile:
         reachable_via=_reachable_via(members, known),
         entrance=_entrance(connection, person_id, known),
         is_anonymous=_is_anonymous(members),
-        is_contested=any(member.standing is not Standing.OWNED for member in members),
+        is_contested=not all(member.standing.is_somebodys for member in members),
     )
 
 

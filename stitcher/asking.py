@@ -44,15 +44,23 @@ class Owner:
     contested_by: Sequence[PersonId] | None
 
 
-def lookup(connection: Connection, written: Sequence[str], index: BlindIndex) -> Sequence[Owner]:
+def lookup(
+    connection: Connection,
+    written: Sequence[str],
+    index: BlindIndex,
+    as_of: datetime | None = None,  # noqa: ARG001 - everybody is who he is now, until ownership has intervals
+    reassignable: Collection[str] = (),  # noqa: ARG001 - as above
+) -> Sequence[Owner]:
     """Say of each identifier in *written* whose it is, by a constant number of queries.
+
+    *As_of* a time, where one is given, it may have been another's: a phone or mailbox, say (of a *reassignable* namespace).
 
     One that names nobody (a null, a macro) or that nobody has acted under has no owner. Raises `InvalidEvent`, with a
     pointer, for one that is not written like an identifier.
     """
     ids = [_id(text_, index, f"/identifiers/{position}") for position, text_ in enumerate(written)]
     known = {m.id: m for m in people.members(connection, {node_id for node_id in ids if node_id})}
-    shared = [m.id for m in known.values() if m.standing is not Standing.OWNED]
+    shared = [m.id for m in known.values() if not m.standing.is_somebodys]
     linked = _linked_people(connection, shared)
     return [_owner(known.get(node_id) if node_id else None, linked) for node_id in ids]
 
@@ -75,9 +83,9 @@ def _id(written: str, index: BlindIndex, pointer: str) -> IdentifierId | None:
 
 
 def _owner(member: Member | None, linked: Mapping[IdentifierId, Sequence[PersonId]]) -> Owner:
-    if member is None:
+    if member is None or member.standing is Standing.VOID:
         return Owner(None, None)
-    if member.standing is Standing.OWNED:
+    if member.standing.is_somebodys:
         return Owner(member.person_id, None)
     return Owner(None, linked.get(member.id, ()))
 

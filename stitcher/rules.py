@@ -36,6 +36,11 @@ class Rules:
     presumption_off: frozenset[str]
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+    @property
+    def reassignable(self) -> frozenset[str]:
+        """The namespaces whose identifiers go from one person to another."""
+        return frozenset(name for name, namespace in self.namespaces.items() if namespace.reassignable)
+
 
 def shipped() -> Rules:
     """Return the rules that Siyu ships with."""
