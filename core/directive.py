@@ -7,7 +7,7 @@ the events that it is about matters: one that comes before the bad event holds a
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -121,6 +121,15 @@ def directive_of(wish: Wish, by: str, decided_at: datetime) -> Directive:
         raise InvalidEvent("invalid_directive", str(error)) from None
 
 
+def under_key(directive: Directive, key: str) -> Directive:
+    """Return *directive* under the id that it gets where its sender calls it *key*.
+
+    Whenever he sends the same under it again, it is the same one, and changes nothing; something else is another one.
+    """
+    said = encode(replace(directive, id=_NO_ID, decided_at=_NO_TIME))
+    return replace(directive, id=uuid8(hashlib.sha256(f"key\0{key}\0".encode() + said).digest()))
+
+
 def encode(directive: Directive) -> bytes:
     """Return the form of *directive* on the log: JSON, without what it does not say."""
     return _DIRECTIVE.dump_json(directive, exclude_none=True)
@@ -183,4 +192,5 @@ def _made_of(directive: Directive) -> str:
 
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
+_NO_TIME = datetime.fromtimestamp(0, UTC)
 _DIRECTIVE: TypeAdapter[Directive] = TypeAdapter(Directive)
