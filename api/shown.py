@@ -6,7 +6,7 @@ from typing import Any
 
 from api import schemas
 from api.table import Sheet
-from core.identifier import IdentifierId, PersonId
+from core.identifier import BlindIndex, IdentifierId, PersonId
 from profiles import masking
 from profiles.articles import Article, Reader, Stats
 from profiles.history import IdentityChange
@@ -15,6 +15,12 @@ from profiles.profile import Branch, Card, Profile
 from profiles.sharetree import Node
 from profiles.timeline import Entry
 from stitcher.asking import Identity, Known, Line, Owner, Step, Weakest
+from stitcher.carrying_out import PREVIEW_PEOPLE_MAX, Part, Preview
+from stitcher.difference import Change
+from stitcher.directives import Recorded
+from stitcher.splitting import Split
+
+CHANGES_MAX = 500
 
 
 def lookup(written: Sequence[str], owners: Sequence[Owner]) -> schemas.Lookup:
@@ -211,6 +217,68 @@ def why(steps: Sequence[Step], members: Sequence[Member], start: IdentifierId, *
         at = to
     weakest = min((step.known for step in steps), key=lambda known: known.weight, default=None)
     return schemas.WhyOut(person_id=members[0].person_id, strength=_strength(weakest) if weakest else None, path=path)
+
+
+def directive(of: Recorded, index: BlindIndex, *, clear: bool) -> schemas.DirectiveOut:
+    """Show a directive."""
+    said = of.directive
+    return schemas.DirectiveOut(
+        id=said.id,
+        kind=said.kind.value,
+        by=said.by,
+        why=said.why,
+        decided_at=said.decided_at,
+        in_force=of.in_force,
+        carried_out_at=of.carried_out_at,
+        identifiers=[
+            schemas.NamedOut(id=index(each), identifier=each.text if clear else masking.identifier(each))
+            for each in said.identifiers
+        ],
+        event=schemas.EventNameOut(source=said.event.source, id=said.event.id) if said.event else None,
+        source=said.source,
+        directive=said.directive,
+    )
+
+
+def preview(of: Preview, *, clear: bool) -> schemas.PreviewOut:
+    """Show what a directive would change."""
+    return schemas.PreviewOut(**_preview(of, clear=clear))
+
+
+def split(of: Split, changed: Preview, *, clear: bool) -> schemas.SplitPreviewOut:
+    """Show what a split would change."""
+    return schemas.SplitPreviewOut(
+        **_preview(changed, clear=clear),
+        from_=identifier(of.one, clear=clear),
+        to=identifier(of.other, clear=clear),
+        cut=[link(known) for known in of.cut],
+    )
+
+
+def _preview(of: Preview, *, clear: bool) -> dict[str, Any]:
+    is_more = len(of.changes) > CHANGES_MAX or PREVIEW_PEOPLE_MAX in (len(of.before), len(of.after))
+    return {
+        "events": of.events,
+        "before": [_part(part, clear=clear) for part in of.before],
+        "after": [_part(part, clear=clear) for part in of.after],
+        "changes": [_announced(change) for change in of.changes[:CHANGES_MAX]],
+        "truncated": is_more or not of.is_complete,
+    }
+
+
+def _part(of: Part, *, clear: bool) -> schemas.PartOut:
+    return schemas.PartOut(
+        person_id=of.person,
+        identifiers=[identifier(member, clear=clear) for member in of.members],
+        events=of.events,
+        orders=of.orders,
+    )
+
+
+def _announced(of: Change) -> schemas.AnnouncedOut:
+    return schemas.AnnouncedOut(
+        type=of.kind, person_id=of.person, others=list(of.others), identifier_ids=list(of.identifiers)
+    )
 
 
 def article(of: Article) -> schemas.ArticleOut:
