@@ -113,12 +113,14 @@ class Wish:
 
 
 def directive_of(wish: Wish, by: str, decided_at: datetime) -> Directive:
-    """Return the directive that *by* wishes. Raises `InvalidEvent`, with a pointer, where it is none."""
+    """Return the directive that *by* wishes. Raises `InvalidEvent`, with a pointer, where it is none, or none that whoever reads
+    the log would take."""
     identifiers = tuple(_parsed(written, position) for position, written in enumerate(wish.identifiers))
     try:
-        return Directive(wish.kind, by, wish.why, decided_at, identifiers, wish.event, wish.source, wish.directive)
+        made = Directive(wish.kind, by, wish.why, decided_at, identifiers, wish.event, wish.source, wish.directive)
     except ValueError as error:
         raise InvalidEvent("invalid_directive", str(error)) from None
+    return decode(encode(made))
 
 
 def under_key(directive: Directive, key: str) -> Directive:
