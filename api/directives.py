@@ -72,7 +72,7 @@ class Deciding:
         return under_key(directive, self._senders_key) if self._senders_key else directive
 
     def _decided(self, directive: Directive) -> schemas.DirectiveOut:
-        deciding.decide(self._here.engine, self._here.publish, directive)
+        deciding.decide(self._here.engine, self._here.publish, directive, self._here.rules)
         recorded = deciding.awaited(self._here.engine, directive, deciding.WAIT_SECONDS_MAX)
         if recorded.carried_out_at is None:
             self._response.status_code = 202

@@ -9,12 +9,12 @@ import typer
 
 from api import schemas, shown
 from core.directive import Directive, Wish, directive_of
-from core.errors import InvalidEvent, Unavailable
+from core.errors import Unavailable
 from core.log.port import DIRECTIVES
 from siyu.background import Background
 from siyu.serving import carrying_out
 from siyu.system import System
-from siyu.terminal import Exit, answering, fail, out, say, write_json, write_table
+from siyu.terminal import answering, out, say, write_json, write_table
 from stitcher import deciding
 from stitcher.carrying_out import Preview
 from stitcher.deciding import publisher
@@ -63,10 +63,8 @@ def decide(system: System, wish: Wish, manner: Manner, shown_as: ShownAs | None 
 
 
 def _directive(system: System, wish: Wish, manner: Manner) -> Directive:
-    try:
-        return directive_of(wish, manner.by or _user(), system.clock())
-    except InvalidEvent as error:
-        raise fail(str(error), Exit.USAGE) from None
+    by = manner.by if manner.by is not None else _user()
+    return directive_of(wish, by, system.clock())
 
 
 def _user() -> str:
@@ -82,7 +80,7 @@ def _told(system: System, directive: Directive, manner: Manner, shown_as: ShownA
 
 
 def _decided(system: System, directive: Directive) -> Recorded:
-    deciding.decide(system.engine, publisher(system.log), directive)
+    deciding.decide(system.engine, publisher(system.log), directive, system.rules)
     is_ours = False
     with Background(on_failure=lambda: None) as background:
         while not background.failed:

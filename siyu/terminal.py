@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core.errors import NotFound
+from core.errors import InvalidEvent, NotFound
 
 # Where nobody sees the edge of a window, there is none to break lines at.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
@@ -113,11 +113,13 @@ def fail(message: str, code: Exit = Exit.FAILED) -> typer.Exit:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn what is not there into the exit code that says so."""
+    """Turn what is not there, and what is not asked rightly, into the exit codes that say so."""
     try:
         yield
     except NotFound as error:
         raise fail(str(error), Exit.NOT_FOUND) from None
+    except InvalidEvent as error:
+        raise fail(str(error), Exit.USAGE) from None
 
 
 @contextmanager

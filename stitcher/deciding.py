@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from core import directive as language
 from core.database import transaction
 from core.directive import Directive
-from core.errors import NotFound
+from core.errors import InvalidEvent, NotFound
 from core.identifier import BlindIndex
 from core.log.port import DIRECTIVES, Log, Record
 from stitcher import carrying_out, directives
@@ -50,18 +50,21 @@ def _append(log: Log, directive: Directive) -> None:
     log.append(DIRECTIVES, [Record(_KEY, language.encode(directive), headers)])
 
 
-def decide(engine: Engine, publish: Publish, directive: Directive) -> None:
-    """Bring *directive* into the log, unless it is known. Raises `NotFound` and `Refused` as `carrying_out.check` does, and
-    `Unavailable`, after which it may be there all the same: brought once more, it changes nothing."""
+def decide(engine: Engine, publish: Publish, directive: Directive, rules: Rules) -> None:
+    """Bring *directive* into the log, unless it is known.
+
+    Raises `NotFound` and `Refused` as `carrying_out.check` does; `InvalidEvent`, with a pointer, for an identifier that by the
+    *rules* never links anybody; and `Unavailable`, after which it may be there all the same: brought once more, it changes
+    nothing.
+    """
     if _recorded(engine, directive) is None:
-        _check(engine, directive)
+        _check(engine, directive, rules)
         publish(directive)
 
 
 def preview(engine: Engine, directive: Directive, rules: Rules, index: BlindIndex, now: datetime) -> Preview:
-    """Say what *directive* would change. Raises `NotFound` and `Refused` as `decide` does, and `Contended` where others are in
-    the way again and again."""
-    _check(engine, directive)
+    """Say what *directive* would change. Raises what `decide` raises, and `Contended` where others are always in the way."""
+    _check(engine, directive, rules)
     for attempt in again_where_contended(PREVIEW_ATTEMPTS_MAX):
         with attempt:
             told = carrying_out.preview(engine, directive, rules, index, now)
@@ -78,7 +81,11 @@ def awaited(engine: Engine, directive: Directive, seconds_max: float) -> Recorde
         time.sleep(POLL_SECONDS)
 
 
-def _check(engine: Engine, directive: Directive) -> None:
+def _check(engine: Engine, directive: Directive, rules: Rules) -> None:
+    for position, identifier in enumerate(directive.identifiers):
+        namespace = rules.namespaces.get(identifier.namespace)
+        if namespace is None or namespace.kind == "hint":
+            raise InvalidEvent("never_links", "identifiers of this namespace link nobody", f"/identifiers/{position}")
     with transaction(engine) as connection:
         carrying_out.check(connection, directive)
 

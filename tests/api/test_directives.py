@@ -372,6 +372,21 @@ def test_the_id_of_a_merged_person_leads_to_the_split_of_the_survivor(world: Wor
     assert answer.headers["location"] == f"/v1/people/{world.person(A)}/split?preview=true"
 
 
+def test_for_a_merge_the_preview_is_what_happens(world: World, steward: httpx.Client, stitching: None) -> None:
+    """Two who both have a `user_id` are one where somebody says so, though no event could have made them one."""
+    world.happens(A, PHONE)
+    world.happens(B, MAIL)
+    body = {"identifiers": [A, B], "why": "because"}
+
+    shown = told(steward, "/v1/people/merge", **body)
+    decided(steward.post("/v1/people/merge", json=body))
+
+    [after] = shown["after"]
+    present = steward.get(f"/v1/people/{world.person(A)}").json()
+    assert (after["person_id"], after["events"]) == (present["person_id"], present["counts"]["events"])
+    assert after["identifiers"] == present["identifiers"]
+
+
 # What cannot be decided
 
 
@@ -403,6 +418,13 @@ def test_who_may_not_read_sees_nothing_of_what_was_decided(app: FastAPI, world: 
         ("directives", {"kind": "block", "identifiers": [PHONE], "13912345678x": 1}, 422, None),
         ("directives", {"kind": "block", "identifiers": ["13912345678"]}, 400, "/identifiers/0"),
         ("directives", {"kind": "must_link", "identifiers": [A, "phone:13912345678901234"]}, 400, "/identifiers/1"),
+        (
+            "directives",
+            {"kind": "must_link", "identifiers": [A, "emial:13912345678@example.com"]},
+            400,
+            "/identifiers/1",
+        ),
+        ("directives", {"kind": "block", "identifiers": ["link_token:13912345678"]}, 400, "/identifiers/0"),
         ("directives", {"kind": "must_link", "identifiers": [PHONE]}, 400, ""),
         ("directives", {"kind": "must_link", "identifiers": [PHONE, "phone:139 1234 5678"]}, 400, ""),
         ("directives", {"kind": "retract"}, 400, ""),

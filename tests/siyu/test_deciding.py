@@ -149,6 +149,8 @@ def test_what_is_taken_back_already_fails_in_a_line(siyu: Siyu) -> None:
         (["directives", "block", A, "--why", " "], 2),
         (["directives", "block", "A", *WHY], 2),
         (["directives", "must-link", A, A, *WHY], 2),
+        (["directives", "must-link", A, "emial:alice@example.com", *WHY], 2),
+        (["person", "split", A, "A", *WHY], 2),
         (["directives", "retract", *WHY], 2),
         (["directives", "retract", "--source", "import", "--event", "import", "1", *WHY], 2),
         (["person", "merge", A, OTHER], 2),
