@@ -95,6 +95,17 @@ def test_what_is_not_written_like_an_identifier_is_pointed_at_and_not_repeated(m
     assert "13912345678" not in answer.text
 
 
+def test_a_look_up_may_be_of_a_time(world: World, marketer: httpx.Client) -> None:
+    world.happens(A, PHONE)
+    asked = {"identifiers": [PHONE]}
+
+    then = marketer.post("/v1/people/lookup", json={**asked, "as_of": "2026-11-19T08:00:00+08:00"})
+    unclear = marketer.post("/v1/people/lookup", json={**asked, "as_of": "2026-11-19T08:00:00"})
+
+    assert then.json() == marketer.post("/v1/people/lookup", json=asked).json()
+    assert (unclear.status_code, unclear.json()["errors"][0]["pointer"]) == (422, "/as_of")
+
+
 @pytest.mark.parametrize("identifiers", [[], [A] * 501])
 def test_a_look_up_is_of_one_to_five_hundred_identifiers(identifiers: list[str], marketer: httpx.Client) -> None:
     assert marketer.post("/v1/people/lookup", json={"identifiers": identifiers}).status_code == 422

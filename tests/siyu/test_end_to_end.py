@@ -282,6 +282,26 @@ def test_the_same_request_again_changes_nothing(up: tuple[Siyu, httpx.Client]) -
     assert [line["type"] for line in page["data"]].count("page.viewed") <= 2
 
 
+def test_people_are_merged_and_parted_again_over_http(up: tuple[Siyu, httpx.Client]) -> None:
+    _, client = up
+    one, other = "user_id:one", "email:one@example.com"
+    client.post("/v1/events", json={"events": [event(6, one), event(7, other)]}, headers=ADMIN)
+    wait_until(lambda: owner(client, one) is not None and owner(client, other) is not None, 10)
+    body = {"identifiers": [one, other], "why": "he told us"}
+
+    made = client.post("/v1/people/merge", json=body, headers=ADMIN)
+    assert (made.status_code, owner(client, one)) == (200, owner(client, other))
+    back = {"kind": "retract", "directive": made.json()["id"], "why": "it was his sister"}
+    assert client.post("/v1/directives", json=back, headers=ADMIN).status_code == 200
+
+    assert owner(client, one) != owner(client, other)
+    listed = client.get("/v1/directives", headers=ADMIN).json()["data"]
+    assert [(each["kind"], each["by"], each["in_force"]) for each in listed] == [
+        ("retract", "key:admin", True),
+        ("must_link", "key:admin", False),
+    ]
+
+
 def test_nobody_gets_in_without_a_key(up: tuple[Siyu, httpx.Client]) -> None:
     siyu, client = up
     (made,) = siyu.rows("keys", "create", "--scope", "events:write", "--source", "h5", "--trust", "browser", "--json")
