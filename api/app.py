@@ -7,8 +7,9 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, people, probes, reviews, stream
+from api import articles, directives, people, probes, reviews, stream
 from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
+from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.paths import KeepSlashes
 from api.reading import reading
@@ -16,6 +17,7 @@ from core import database, http
 from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
+from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
 VERSION = "1"
@@ -28,14 +30,16 @@ def create(
     rules: Rules,
     checks: Mapping[str, Check],
     *,
+    publish: Publish,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
     """Return an application that answers from the database of *engine*.
 
-    *checks* are asked, besides the database, whether we are ready. Whoever composes other roles hands in the *routers* to
-    serve (all of ours where there are none) and what is to happen around them: errors, trace ids and headers are theirs too.
+    *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide. Whoever
+    composes other roles hands in the *routers* to serve (all of ours where there are none) and what is to happen around
+    them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
         title="Siyu",
@@ -51,6 +55,9 @@ def create(
         feed=Feed(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
+        deciding=anyio.Semaphore(DECIDERS_MAX),
+        publish=publish,
+        clock=clock,
     )
     app.add_exception_handler(Moved, on_moved)
     app.add_middleware(KeepSlashes)
@@ -62,7 +69,7 @@ def create(
 
 def answering() -> list[APIRouter]:
     """Return all routes that answer questions; they find what they stand on at `app.state.context`."""
-    return [people.router, articles.router, reviews.router, stream.router, probes.router]
+    return [people.router, directives.router, reviews.router, articles.router, stream.router, probes.router]
 
 
 def check_database(engine: Engine) -> None:

@@ -26,6 +26,7 @@ from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
 from profiles import people
+from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
 KEYS_MAX = 1_000
@@ -59,6 +60,9 @@ class Context:
     feed: Feed
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
+    deciding: anyio.Semaphore
+    publish: Publish
+    clock: Clock
 
 
 class Keys:
@@ -121,6 +125,11 @@ async def reader(key: Annotated[Key, Depends(key)]) -> Key:
     return _reaching(key, Scope.PEOPLE_READ)
 
 
+async def writer(key: Annotated[Key, Depends(key)]) -> Key:
+    """Return the key of one who may decide about people. Raises `Forbidden`."""
+    return _reaching(key, Scope.PEOPLE_WRITE)
+
+
 async def administrator(key: Annotated[Key, Depends(key)]) -> Key:
     """Return the key of one who may do everything. Raises `Forbidden`."""
     return _reaching(key, Scope.ADMIN)
@@ -133,6 +142,7 @@ def _reaching(key: Key, scope: Scope) -> Key:
 
 
 Reader = Annotated[Key, Depends(reader)]
+Writer = Annotated[Key, Depends(writer)]
 
 
 async def clear(key: Reader) -> bool:
@@ -163,6 +173,11 @@ Snapshot = Annotated[Connection, Depends(snapshot, scope="function")]
 
 def person(connection: Snapshot, person_id: UUID) -> PersonId:
     """Return the person that the id in the path names. Raises `NotFound`, and `Moved` where he bears another id now."""
+    return present_person(connection, person_id)
+
+
+def present_person(connection: Connection, person_id: UUID) -> PersonId:
+    """Return the same, for those who cannot keep a transaction open until they answer."""
     present = people.survivor(connection, str(person_id))
     if present != str(person_id):
         raise Moved(present)

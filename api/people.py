@@ -1,21 +1,25 @@
 """Asking about people."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 from api import pages, schemas, shown
-from api.context import Clear, Here, Person, Snapshot
+from api.context import Clear, Here, Person, Snapshot, Writer, present_person
+from api.directives import LATER, Turn
 from api.etag import Cached
 from api.pages import Paged
+from api.reading import reading
 from api.schemas import Page
+from core.directive import Kind, Wish, Words
 from core.event import Word
 from core.identifier import IdentifierId
 from profiles import people, profile
 from profiles.timeline import Filter
-from stitcher import asking, timelines
+from stitcher import asking, splitting, timelines
+from stitcher.splitting import Split
 from stitcher.timelines import Place
 
 LOOKUP_MAX = 500
@@ -30,11 +34,12 @@ _MOVED: dict[int | str, dict[str, Any]] = {308: {"description": "He bears anothe
 
 
 class Questions(BaseModel):
-    """Identifiers to look up, written `namespace[@scope]:value`."""
+    """Identifiers to look up, written `namespace[@scope]:value`, as they are now or were *as_of* a time."""
 
     model_config = ConfigDict(extra="forbid")
 
     identifiers: Annotated[list[Written], Field(min_length=1, max_length=LOOKUP_MAX)]
+    as_of: AwareDatetime | None = None
 
 
 class Ends(BaseModel):
@@ -44,6 +49,32 @@ class Ends(BaseModel):
 
     from_: Annotated[Written, Field(alias="from")]
     to: Written
+
+
+class Merger(BaseModel):
+    """That two identifiers, written `namespace[@scope]:value`, are one person's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identifiers: Annotated[tuple[Written, ...], Field(min_length=2, max_length=2)]
+    why: Words
+
+
+class Splitting(BaseModel):
+    """That two identifiers, written `namespace[@scope]:value`, are not one person's; without them, the two sides of his weakest
+    point are not."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    from_: Annotated[Written | None, Field(alias="from")] = None
+    to: Written | None = None
+    why: Words
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.from_ is None) != (self.to is None):
+            raise ValueError("name both identifiers, or none")
+        return self
 
 
 async def wanted(
@@ -59,7 +90,14 @@ async def wanted(
 @router.post("/lookup")
 def lookup(questions: Questions, here: Here, connection: Snapshot) -> schemas.Lookup:
     """Say whose each identifier is. They stand in the body, because what stands in a URL ends up in logs."""
-    return shown.lookup(questions.identifiers, asking.lookup(connection, questions.identifiers, here.index))
+    asked, as_of = questions.identifiers, questions.as_of
+    return shown.lookup(asked, asking.lookup(connection, asked, here.index, as_of, here.rules.reassignable))
+
+
+@router.post("/merge", responses=LATER)
+def merge(merger: Merger, turn: Turn) -> schemas.DirectiveOut | schemas.PreviewOut:
+    """Decide that two identifiers are one person's, whatever else is known."""
+    return turn.answer(Wish(Kind.MUST_LINK, merger.why, merger.identifiers))
 
 
 @router.get(
@@ -122,3 +160,26 @@ def why_by_text(ends: Ends, person: Person, here: Here, connection: Snapshot, cl
     start = asking.identifier_of(members, ends.from_, here.index, "/from")
     to = asking.identifier_of(members, ends.to, here.index, "/to")
     return shown.why(asking.why(connection, members, start, to), members, start, clear=clear)
+
+
+def wished(splitting_: Splitting, here: Here, _: Writer, person_id: UUID) -> tuple[Split, Wish]:
+    """Return between which two a person is to be split, and the wish for it.
+
+    Raises `Moved`, `NotFound` for an identifier that is not his, and `Refused` where there is nothing to propose.
+    """
+    with reading(here.engine) as connection:
+        person = present_person(connection, person_id)
+        if splitting_.from_ is None or splitting_.to is None:
+            found = splitting.proposed(connection, person)
+        else:
+            found = splitting.between(connection, person, splitting_.from_, splitting_.to, here.index)
+    return found, Wish(Kind.CANNOT_LINK, splitting_.why, (found.one.identifier.text, found.other.identifier.text))
+
+
+@router.post("/{person_id}/split", responses={**_MOVED, **LATER})
+def split(
+    wished: Annotated[tuple[Split, Wish], Depends(wished)], turn: Turn
+) -> schemas.DirectiveOut | schemas.SplitPreviewOut | schemas.PreviewOut:
+    """Decide that two identifiers of a person never are one person's."""
+    found, wish = wished
+    return turn.answer(wish, lambda changed: shown.split(found, changed, clear=turn.clear))

@@ -60,7 +60,7 @@ class IdentifierOut(BaseModel):
     scope: str
     weak: bool
     vouched: bool = Field(description="A trusted source has reported it.")
-    standing: Literal["owned", "presumed", "contested", "generic", "blocked", "void"]
+    standing: Literal["owned", "presumed", "contested", "generic", "blocked"]
     first_seen: datetime
 
 
@@ -239,11 +239,76 @@ class WhyOut(BaseModel):
     path: list[StepOut]
 
 
-class IdentifierNamed(BaseModel):
-    """One name of a person, and the person whose it is."""
+# Directives
+
+
+class NamedOut(BaseModel):
+    """An identifier by itself: its id, and what it is."""
 
     id: str
     identifier: IdentifierText
+
+
+class EventNameOut(BaseModel):
+    """By what an event is told from all others."""
+
+    source: str
+    id: str
+
+
+class DirectiveOut(BaseModel):
+    """A decision about identities: who made it, why, about what, and what has become of it."""
+
+    id: str
+    kind: Literal["must_link", "cannot_link", "retract", "block"]
+    by: str = Field(description="A key (`key:…`), or whom the command line was told.")
+    why: str = Field(description="As it was written: it is shown to whoever may read of people.")
+    decided_at: datetime
+    in_force: bool = Field(description="No other directive in force takes it back.")
+    carried_out_at: datetime | None = Field(description="Null: not yet on all that it is about.")
+    identifiers: list[NamedOut]
+    event: EventNameOut | None
+    source: str | None
+    directive: str | None
+
+
+class PartOut(BaseModel):
+    """One person as a preview shows him, the canonical identifier first."""
+
+    person_id: PersonId
+    identifiers: list[IdentifierOut]
+    events: int
+    orders: int
+
+
+class AnnouncedOut(BaseModel):
+    """What would be announced of a person: whom he is merged from or split into, or which identifiers it is about."""
+
+    type: str
+    person_id: PersonId
+    others: list[PersonId]
+    identifier_ids: list[str]
+
+
+class PreviewOut(BaseModel):
+    """What a directive would change. Nothing of it is kept."""
+
+    events: int = Field(description="How many events would be read again.")
+    before: list[PartOut] = Field(description="The people concerned as they are now, up to 50.")
+    after: list[PartOut] = Field(description="The same as they would be, up to 50.")
+    changes: list[AnnouncedOut]
+    truncated: bool = Field(description="Only the first of many events were looked at, or there is more than is shown.")
+
+
+class SplitPreviewOut(PreviewOut):
+    """What a split would change, between which two identifiers, and which links hold the two together now."""
+
+    from_: IdentifierOut = Field(serialization_alias="from")
+    to: IdentifierOut
+    cut: list[LinkOut] = Field(description="The links, least in strength altogether, without which the two fall apart.")
+
+
+# Reviews
 
 
 class ReviewOut(BaseModel):
@@ -251,8 +316,8 @@ class ReviewOut(BaseModel):
 
     kind: Literal["vouching", "size", "growth"]
     at: datetime
-    one: IdentifierNamed
-    other: IdentifierNamed | None = Field(description="The other end of the link; null of a person who grew.")
+    one: NamedOut
+    other: NamedOut | None = Field(description="The other end of the link; null of a person who grew.")
     identifiers: int | None = Field(description="How many came to be within an hour; null of a link.")
 
 
@@ -321,7 +386,7 @@ class ReaderOut(BaseModel):
     follower: bool | None
     reachable_via: list[str]
     intent: int | None
-    presumed: bool
+    presumed: bool = Field(description="All of it stands under identifiers that are only presumed to be his.")
 
 
 class TreeNode(BaseModel):

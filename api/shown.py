@@ -6,7 +6,7 @@ from typing import Any
 
 from api import schemas
 from api.table import Sheet
-from core.identifier import Identifier, IdentifierId, PersonId
+from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
 from profiles import masking
 from profiles.articles import Article, Reader, Stats
 from profiles.history import IdentityChange
@@ -15,8 +15,14 @@ from profiles.profile import Branch, Card, Profile
 from profiles.sharetree import Node
 from profiles.timeline import Entry
 from stitcher.asking import Identity, Known, Owner, Step, Weakest
+from stitcher.carrying_out import PREVIEW_PEOPLE_MAX, Part, Preview
+from stitcher.difference import Change
+from stitcher.directives import Recorded
 from stitcher.reviewing import Review
+from stitcher.splitting import Split
 from stitcher.timelines import Line, Opened
+
+CHANGES_MAX = 500
 
 
 def lookup(written: Sequence[str], owners: Sequence[Owner]) -> schemas.Lookup:
@@ -231,6 +237,65 @@ def why(steps: Sequence[Step], members: Sequence[Member], start: IdentifierId, *
     return schemas.WhyOut(person_id=members[0].person_id, strength=_strength(weakest) if weakest else None, path=path)
 
 
+def directive(of: Recorded, index: BlindIndex, *, clear: bool) -> schemas.DirectiveOut:
+    """Show a directive."""
+    said = of.directive
+    return schemas.DirectiveOut(
+        id=said.id,
+        kind=said.kind.value,
+        by=said.by,
+        why=said.why,
+        decided_at=said.decided_at,
+        in_force=of.in_force,
+        carried_out_at=of.carried_out_at,
+        identifiers=[_named(index(each), each, clear=clear) for each in said.identifiers],
+        event=schemas.EventNameOut(source=said.event.source, id=said.event.id) if said.event else None,
+        source=said.source,
+        directive=said.directive,
+    )
+
+
+def preview(of: Preview, *, clear: bool) -> schemas.PreviewOut:
+    """Show what a directive would change."""
+    return schemas.PreviewOut(**_preview(of, clear=clear))
+
+
+def split(of: Split, changed: Preview, *, clear: bool) -> schemas.SplitPreviewOut:
+    """Show what a split would change."""
+    return schemas.SplitPreviewOut(
+        **_preview(changed, clear=clear),
+        from_=identifier(of.one, clear=clear),
+        to=identifier(of.other, clear=clear),
+        cut=[link(known) for known in of.cut],
+    )
+
+
+def _preview(of: Preview, *, clear: bool) -> dict[str, Any]:
+    is_more = len(of.changes) > CHANGES_MAX or PREVIEW_PEOPLE_MAX in (len(of.before), len(of.after))
+    return {
+        "events": of.events,
+        "before": [_part(part, clear=clear) for part in of.before],
+        "after": [_part(part, clear=clear) for part in of.after],
+        "changes": [_announced(change) for change in of.changes[:CHANGES_MAX]],
+        "truncated": is_more or not of.is_complete,
+    }
+
+
+def _part(of: Part, *, clear: bool) -> schemas.PartOut:
+    return schemas.PartOut(
+        person_id=of.person,
+        identifiers=[identifier(member, clear=clear) for member in of.members],
+        events=of.events,
+        orders=of.orders,
+    )
+
+
+def _announced(of: Change) -> schemas.AnnouncedOut:
+    return schemas.AnnouncedOut(
+        type=of.kind, person_id=of.person, others=list(of.others), identifier_ids=list(of.identifiers)
+    )
+
+
 def review(of: Review, *, clear: bool) -> schemas.ReviewOut:
     """Show what is to be looked at."""
     return schemas.ReviewOut(
@@ -242,8 +307,8 @@ def review(of: Review, *, clear: bool) -> schemas.ReviewOut:
     )
 
 
-def _named(node_id: IdentifierId, named: Identifier, *, clear: bool) -> schemas.IdentifierNamed:
-    return schemas.IdentifierNamed(id=node_id, identifier=named.text if clear else masking.identifier(named))
+def _named(node_id: IdentifierId, named: Identifier, *, clear: bool) -> schemas.NamedOut:
+    return schemas.NamedOut(id=node_id, identifier=named.text if clear else masking.identifier(named))
 
 
 def article(of: Article) -> schemas.ArticleOut:
@@ -301,7 +366,7 @@ def reader(of: Reader, card: Card, *, clear: bool) -> schemas.ReaderOut:
         follower=card.follower,
         reachable_via=list(card.reachable_via),
         intent=None,
-        presumed=False,
+        presumed=of.is_presumed,
     )
 
 

@@ -7,7 +7,7 @@ the events that it is about matters: one that comes before the bad event holds a
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -113,12 +113,23 @@ class Wish:
 
 
 def directive_of(wish: Wish, by: str, decided_at: datetime) -> Directive:
-    """Return the directive that *by* wishes. Raises `InvalidEvent`, with a pointer, where it is none."""
+    """Return the directive that *by* wishes. Raises `InvalidEvent`, with a pointer, where it is none, or none that whoever reads
+    the log would take."""
     identifiers = tuple(_parsed(written, position) for position, written in enumerate(wish.identifiers))
     try:
-        return Directive(wish.kind, by, wish.why, decided_at, identifiers, wish.event, wish.source, wish.directive)
+        made = Directive(wish.kind, by, wish.why, decided_at, identifiers, wish.event, wish.source, wish.directive)
     except ValueError as error:
         raise InvalidEvent("invalid_directive", str(error)) from None
+    return decode(encode(made))
+
+
+def under_key(directive: Directive, key: str) -> Directive:
+    """Return *directive* under the id that it gets where its sender calls it *key*.
+
+    Whenever he sends the same under it again, it is the same one, and changes nothing; something else is another one.
+    """
+    said = encode(replace(directive, id=_NO_ID, decided_at=_NO_TIME))
+    return replace(directive, id=uuid8(hashlib.sha256(f"key\0{key}\0".encode() + said).digest()))
 
 
 def encode(directive: Directive) -> bytes:
@@ -183,4 +194,5 @@ def _made_of(directive: Directive) -> str:
 
 
 _NO_ID = "00000000-0000-0000-0000-000000000000"
+_NO_TIME = datetime.fromtimestamp(0, UTC)
 _DIRECTIVE: TypeAdapter[Directive] = TypeAdapter(Directive)

@@ -26,6 +26,7 @@ from core.errors import NotFound
 from core.event import Event
 from core.identifier import IdentifierId, PersonId
 from profiles import sharetree
+from profiles.people import Standing
 from profiles.sharetree import Touch, Tree
 from profiles.summary import Statement, stamp
 from profiles.touchpoint import Touchpoint
@@ -97,10 +98,12 @@ class Article:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A person who read an article: all his reads together, over all his identifiers."""
+    """A person who read an article: all his reads together, over all his identifiers. *is_presumed*: over those only that are
+    presumed to be his."""
 
     person: PersonId
     is_anonymous: bool
+    is_presumed: bool
     first_read_at: datetime
     last_read_at: datetime
     reads: int
@@ -406,7 +409,7 @@ _TOUCHES = text(
            reader.weak AND NOT EXISTS (
              SELECT FROM identifier AS own
               WHERE own.component_id = reader.component_id AND own.person_id = reader.person_id AND NOT own.weak
-           ) AS anonymous
+           ) AS anonymous, reader.standing = :presumed AS presumed
       FROM article_touch AS touch
       JOIN identifier AS reader ON reader.id = touch.anchor
       LEFT JOIN (SELECT DISTINCT ON (token) token, anchor FROM share
@@ -428,7 +431,7 @@ class Audience:
 def audience(connection: Connection, article_id: str) -> Audience:
     """Return who read *article_id* and how it travelled. One query, whatever the size; raises `NotFound`."""
     article(connection, article_id)
-    rows = connection.execute(_TOUCHES, {"id": article_id}).all()
+    rows = connection.execute(_TOUCHES, {"id": article_id, "presumed": Standing.PRESUMED.value}).all()
     tree = sharetree.grow(Touch(row.person, row.entered_at, row.sharer) for row in rows)
     by_person: dict[PersonId, list[AnyRow]] = defaultdict(list)
     for row in rows:
@@ -444,6 +447,7 @@ def _reader(person: PersonId, own: Sequence[AnyRow], tree: Tree) -> Reader:
     return Reader(
         person=person,
         is_anonymous=first.anonymous,
+        is_presumed=all(row.presumed for row in own),
         first_read_at=first.first_read_at,
         last_read_at=max(row.last_read_at for row in own),
         reads=sum(row.reads for row in own),
@@ -467,7 +471,7 @@ def readers(connection: Connection, article_id: str, after: Behind | None, most:
     """
     article(connection, article_id)
     at, anchor = after or (None, None)
-    asked = {"id": article_id, "at": at, "anchor": anchor, "most": most}
+    asked = {"id": article_id, "at": at, "anchor": anchor, "most": most, "presumed": Standing.PRESUMED.value}
     rows = connection.execute(_READERS, asked).all()
     ways = connection.execute(_WAYS_UP, {"id": article_id, "people": array(row.person for row in rows)})
     up = {way.start: way for way in ways}
@@ -476,6 +480,7 @@ def readers(connection: Connection, article_id: str, after: Behind | None, most:
             Reader(
                 person=row.person,
                 is_anonymous=row.anonymous,
+                is_presumed=row.presumed,
                 first_read_at=row.first_read_at,
                 last_read_at=row.last_read_at,
                 reads=row.reads,
@@ -496,7 +501,7 @@ def readers(connection: Connection, article_id: str, after: Behind | None, most:
 _READERS = text(
     """
     SELECT touch.first_read_at, touch.anchor::text, reader.person_id::text AS person, NOT known.strong AS anonymous,
-           known.last_read_at, known.reads, known.dwell_ms, known.scroll, touch.scene
+           known.presumed, known.last_read_at, known.reads, known.dwell_ms, known.scroll, touch.scene
       FROM (SELECT anchor, token, first_read_at, scene FROM article_touch
              WHERE article_id = :id AND first_read_at IS NOT NULL
                AND (CAST(:at AS timestamptz) IS NULL
@@ -505,6 +510,7 @@ _READERS = text(
      CROSS JOIN LATERAL (SELECT person_id, component_id FROM identifier WHERE id = touch.anchor LIMIT 1) AS reader
      CROSS JOIN LATERAL (
        SELECT bool_or(NOT own.weak) AS strong,
+              bool_and(own.standing = :presumed) FILTER (WHERE each.reads > 0) AS presumed,
               max(each.last_read_at) AS last_read_at,
               sum(each.reads) FILTER (WHERE each.reads > 0) AS reads,
               sum(each.dwell_ms) FILTER (WHERE each.reads > 0)::bigint AS dwell_ms,

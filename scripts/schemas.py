@@ -13,9 +13,10 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 
 from core.clock import system_clock
 from core.database import connect
+from core.directive import Directive
 from core.event import Event, Submission
 from core.identifier import BlindIndex
-from core.log.port import EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED
+from core.log.port import DIRECTIVES, EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED
 from core.log.postgres import PostgresLog
 from core.settings import Settings
 from profiles.record import CAUSES_MAX, Reason
@@ -56,7 +57,7 @@ class ProfileUpdated(BaseModel):
 
 
 class IdentityChanged(BaseModel):
-    """Somebody is new, is one with another, or is two; or an identifier is another person's, or nobody's."""
+    """Somebody is new, is one with another, is two, or never was; or an identifier is another person's, or nobody's."""
 
     type: Kind
     person_id: PersonId
@@ -73,6 +74,7 @@ def schemas() -> Mapping[str, Mapping[str, Any]]:
     described: dict[str, TypeAdapter[Any]] = {
         "event.submission.json": TypeAdapter(Submission),
         f"{EVENTS}.json": TypeAdapter(Event),
+        f"{DIRECTIVES}.json": TypeAdapter(Directive),
         f"{PROFILE_UPDATED}.json": TypeAdapter(ProfileUpdated),
         f"{IDENTITY_CHANGED}.json": TypeAdapter(IdentityChanged),
     }

@@ -7,7 +7,7 @@ import structlog
 import typer
 
 from core.errors import SiyuError
-from siyu.commands import article, export, keys, person, review, serve, upkeep
+from siyu.commands import article, directives, export, keys, person, review, serve, upkeep
 from siyu.commands.demo import demo
 from siyu.commands.ingest import ingest
 from siyu.terminal import Exit, err, say
@@ -21,6 +21,7 @@ app = typer.Typer(
 for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, upkeep.doctor):
     app.command()(command)
 app.add_typer(person.app, name="person")
+app.add_typer(directives.app, name="directives")
 app.add_typer(article.app, name="article")
 app.add_typer(keys.app, name="keys")
 app.add_typer(review.app, name="review")

@@ -27,6 +27,7 @@ from ingest.commit import GroupCommit
 from ingest.receive import Receiver
 from siyu.background import Background
 from siyu.system import System
+from stitcher.deciding import publisher
 from stitcher.worker import GROUP
 
 _log = structlog.get_logger()
@@ -65,6 +66,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         system.index,
         system.rules,
         {"log": system.log.check},
+        publish=publisher(system.log),
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,
@@ -106,13 +108,19 @@ def start_stitching(system: System, background: Background) -> None:
         with system.log.consumer(EVENTS, GROUP) as consumer:
             system.stitcher().run(consumer, stop, system.settings.batch_events_max)
 
-    def run_directives(stop: threading.Event) -> None:
+    background.start("stitcher", run_stitcher)
+    background.start("directives", carrying_out(system))
+    background.start("relay", Relay(system.engine, system.log, system.clock).run)
+
+
+def carrying_out(system: System) -> Callable[[threading.Event], None]:
+    """Return the loop that carries directives out."""
+
+    def run(stop: threading.Event) -> None:
         with system.log.consumer(DIRECTIVES, GROUP) as consumer:
             system.stitcher().run_directives(consumer, stop)
 
-    background.start("stitcher", run_stitcher)
-    background.start("directives", run_directives)
-    background.start("relay", Relay(system.engine, system.log, system.clock).run)
+    return run
 
 
 class _Server(uvicorn.Server):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from core.errors import NotFound
+from core.errors import InvalidEvent, NotFound
 
 # Where nobody sees the edge of a window, there is none to break lines at.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 180)
@@ -67,6 +67,16 @@ _CHINESE = {
     "below": "下游",
     "everything one lead did": "一位线索的全部行为",
     "channels": "个渠道",
+    "before": "之前",
+    "after": "之后",
+    "orders": "订单",
+    "by": "由",
+    "why": "原因",
+    "in force": "有效",
+    "carried out": "已执行",
+    "to take it back": "如需撤回",
+    "nothing would change": "不会有任何变化",
+    "there is more than is shown": "未全部显示",
     "why these are one person": "为什么是同一个人",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
@@ -103,11 +113,13 @@ def fail(message: str, code: Exit = Exit.FAILED) -> typer.Exit:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn what is not there into the exit code that says so."""
+    """Turn what is not there, and what is not asked rightly, into the exit codes that say so."""
     try:
         yield
     except NotFound as error:
         raise fail(str(error), Exit.NOT_FOUND) from None
+    except InvalidEvent as error:
+        raise fail(str(error), Exit.USAGE) from None
 
 
 @contextmanager

@@ -119,13 +119,19 @@ def listing(connection: Connection, after: tuple[datetime, str] | None, most: in
     )
 
 
-def about(connection: Connection, subjects: Collection[str], most: int) -> list[Recorded]:
-    """Return up to *most* directives, in force or not, about any of *subjects*, the latest first."""
+def about(
+    connection: Connection, subjects: Collection[str], most: int, after: tuple[datetime, str] | None = None
+) -> list[Recorded]:
+    """Return up to *most* directives, in force or not, about any of *subjects*, the latest first, from behind (decided_at, id)
+    *after*."""
     return _select(
         connection,
         "id IN (SELECT directive_id FROM directive_subject WHERE subject = ANY(CAST(:ids AS uuid[])))"
+        " AND (CAST(:at AS timestamptz) IS NULL OR (decided_at, id) < (CAST(:at AS timestamptz), CAST(:id AS uuid)))"
         " ORDER BY decided_at DESC, id DESC LIMIT :most",
         ids=array(subjects),
+        at=after[0] if after else None,
+        id=after[1] if after else None,
         most=most,
     )
 

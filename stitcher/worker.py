@@ -94,7 +94,7 @@ class Stitcher:
         """Take one batch, whole or not at all, as often as it was contended; what cannot be taken goes to quarantine."""
         with metrics.timed("decode"):
             events, refused = self._decoded(batch)
-        for attempt in _again_where_contended():
+        for attempt in again_where_contended():
             with attempt:
                 try:
                     taken = self._transact(events, refused)
@@ -111,7 +111,7 @@ class Stitcher:
                 with transaction(self._engine) as connection:
                     quarantine.record(connection, [_refused(stored, error.code, str(error), self._clock())])
                 continue
-            for attempt in _again_where_contended():
+            for attempt in again_where_contended():
                 with attempt:
                     carry_out(self._engine, directive, self._rules, self._index, self._clock())
             _log.info("directive.carried_out", id=directive.id, kind=directive.kind, by=directive.by)
@@ -148,10 +148,11 @@ class Stitcher:
         return events, refused
 
 
-def _again_where_contended() -> Retrying:
+def again_where_contended(attempts_max: int = ATTEMPTS_MAX) -> Retrying:
+    """Return the attempts at what may be contended; the last one raises `Contended` itself."""
     return Retrying(
         retry=retry_if_exception_type(Contended),
-        stop=stop_after_attempt(ATTEMPTS_MAX),
+        stop=stop_after_attempt(attempts_max),
         wait=wait_random_exponential(multiplier=0.02, max=1.0),
         reraise=True,
     )

@@ -1,6 +1,8 @@
 """`siyu person`: who somebody is, what he did, and why he is one person."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -8,13 +10,15 @@ from sqlalchemy import Connection
 
 from api import schemas, shown
 from api.shown import TIMELINE
+from core.directive import Kind, Wish
 from core.errors import NotFound
 from core.identifier import PersonId
 from profiles import people, profile
 from profiles.timeline import Filter
+from siyu.deciding import By, IsPreview, Manner, Why, decide
 from siyu.system import System, opened
 from siyu.terminal import answering, out, write_json, write_table
-from stitcher import asking, timelines
+from stitcher import asking, splitting, timelines
 from stitcher.timelines import Place
 
 app = typer.Typer(help="Ask about one person, named by any of his identifiers.", no_args_is_help=True)
@@ -24,11 +28,24 @@ AsJson = Annotated[bool, typer.Option("--json")]
 Clear = Annotated[bool, typer.Option("--clear", help="identifiers and traits in full, not masked")]
 
 
+def _moment(written: str) -> datetime:
+    at = datetime.fromisoformat(written)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=_moment, metavar="TIME", help="whoever had the identifier then, e.g. 2026-06-01T12:00+08:00; else UTC"
+    ),
+]
+
+
 @app.command()
-def show(identifier: Named, as_json: AsJson = False, clear: Clear = False) -> None:
+def show(identifier: Named, as_of: AsOf = None, as_json: AsJson = False, clear: Clear = False) -> None:
     """Show the profile of a person."""
     with opened() as system, system.engine.connect() as connection, answering():
-        found = profile.of_person(connection, person_of(system, connection, identifier))
+        found = profile.of_person(connection, person_of(system, connection, identifier, as_of))
         told = shown.profile(found, clear=clear).model_dump(mode="json")
     if as_json:
         write_json([told])
@@ -71,6 +88,50 @@ def why(first: Named, second: Named, as_json: AsJson = False, clear: Clear = Fal
             out.print(f"    {event.occurred_at:%Y-%m-%d %H:%M} {event.type} ({event.source})")
 
 
+@app.command()
+def split(
+    first: Annotated[str, typer.Argument(help="an identifier of the person; alone, also his id")],
+    second: Annotated[str | None, typer.Argument(help="the other one; without it, a --preview proposes two")] = None,
+    why: Why = None,
+    by: By = None,
+    is_preview: IsPreview = False,
+    as_json: AsJson = False,
+    clear: Clear = False,
+) -> None:
+    """Decide that two identifiers of a person never are one person's."""
+    manner = Manner(why, by, is_preview, as_json, clear)
+    reason = manner.reason
+    if second is None and not is_preview:
+        raise typer.BadParameter("name two identifiers; with --preview, two are proposed", param_hint="SECOND")
+    with opened() as system, answering():
+        with system.engine.connect() as connection:
+            person = person_of(system, connection, first)
+            found = (
+                splitting.between(connection, person, first, second, system.index)
+                if second
+                else splitting.proposed(connection, person)
+            )
+        wish = Wish(Kind.CANNOT_LINK, reason, (found.one.identifier.text, found.other.identifier.text))
+        decide(system, wish, manner, partial(shown.split, found, clear=clear))
+
+
+@app.command()
+def merge(
+    first: Annotated[str, typer.Argument(help="an identifier, written namespace[@scope]:value")],
+    second: Annotated[str, typer.Argument(help="one that is the same person's")],
+    why: Why = None,
+    by: By = None,
+    is_preview: IsPreview = False,
+    as_json: AsJson = False,
+    clear: Clear = False,
+) -> None:
+    """Decide that two identifiers are one person's."""
+    manner = Manner(why, by, is_preview, as_json, clear)
+    wish = Wish(Kind.MUST_LINK, manner.reason, (first, second))
+    with opened() as system:
+        decide(system, wish, manner)
+
+
 def write_timeline(lines: Iterable[schemas.TimelineEntry]) -> None:
     """Write a timeline as a table."""
     rows = (TIMELINE.row(line) for line in lines)
@@ -88,11 +149,14 @@ def _what(row: Mapping[str, Any]) -> str:
     return " · ".join([*([row["article_title"]] if row["article_title"] else []), *money, *said, *others])
 
 
-def person_of(system: System, connection: Connection, written: str) -> PersonId:
-    """Return the person who bears the identifier (or the id) *written*; raises `NotFound`."""
+def person_of(system: System, connection: Connection, written: str, as_of: datetime | None = None) -> PersonId:
+    """Return the person who bears the identifier (or the id) *written*, or bore it *as_of* a time; raises `NotFound`.
+
+    An id leads to the same person at any time.
+    """
     if ":" not in written:
         return people.survivor(connection, written)
-    owner = asking.lookup(connection, [written], system.index)[0]
+    owner = asking.lookup(connection, [written], system.index, as_of, system.rules.reassignable)[0]
     if owner.person is None:
         raise NotFound("nobody is known by this" if owner.contested_by is None else "this is nobody's: it is contested")
     return owner.person

@@ -12,6 +12,8 @@ import siyu.tables  # noqa: F401 - all tables
 from api.app import create
 from core import keys
 from core.keys import Scope
+from core.log.postgres import PostgresLog
+from stitcher.deciding import publisher
 from tests.api.client import asking
 from tests.api.world import INDEX, RULES, World
 
@@ -27,7 +29,14 @@ def world(engine: Engine) -> World:
 @pytest.fixture
 def app(engine: Engine) -> FastAPI:
     """The API, as the composition root makes it."""
-    return create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, {"log": lambda: None})
+    return create(
+        engine,
+        partial(keys.find, admin_secret=ADMIN),
+        INDEX,
+        RULES,
+        {"log": lambda: None},
+        publish=publisher(PostgresLog(engine, 1)),
+    )
 
 
 @pytest.fixture

@@ -93,12 +93,35 @@ def test_a_page_of_readers_says_the_same_as_the_whole_audience(world: World, mar
     read(world, "phone:+8613912345678", 2.5, "s-C")
     read(world, D, 2.2, "s-none")
     world.happens(D, "phone:+8613912345678", minute=9)
+    world.happens(A, "phone:+8613912345679", minute=10)
+    read(world, "anonymous_id@h5:c", 11, "s-C")
+    world.opens("anonymous_id@h5:c", "phone:+8613912345679", minute=12)
 
     with transaction(world.engine) as connection:
         page = [reader for reader, _ in articles.readers(connection, "a", None, 10)]
         whole = articles.audience(connection, "a").readers
 
     assert page == list(whole)
+
+
+def test_who_read_under_presumed_identifiers_only_is_shown_so(world: World, marketer: httpx.Client) -> None:
+    phone, other, cookie, another = (
+        "phone:+8613912345678",
+        "phone:+8613912345679",
+        "anonymous_id@h5:c1",
+        "anonymous_id@h5:c2",
+    )
+    world.happens(A, phone)
+    world.happens(B, other)
+    world.opens(cookie, phone, minute=1)
+    world.opens(another, other, minute=1)
+    read(world, cookie, 2)
+    read(world, another, 3)
+    read(world, B, 4)
+
+    told = {reader["person_id"]: (reader["reads"], reader["presumed"]) for reader in readers(marketer)}
+
+    assert told == {world.person(A): (1, True), world.person(B): (2, False)}
 
 
 def test_readers_are_found_by_what_they_are(world: World, marketer: httpx.Client) -> None:

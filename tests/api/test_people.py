@@ -1,8 +1,11 @@
 """Asking who somebody is, and what is known of him."""
 
+from typing import Any
+
 import httpx
 import pytest
 
+from core.directive import Kind
 from tests.api.world import World, index
 
 A, B = "user_id:A", "user_id:B"
@@ -10,7 +13,7 @@ PHONE, MAIL, COOKIE = "phone:+8613912345678", "email:jane@example.com", "anonymo
 OPENID = "wechat_openid@wx1:oXYabcdefg"
 
 
-def profile(client: httpx.Client, person: str) -> dict[str, object]:
+def profile(client: httpx.Client, person: str) -> dict[str, Any]:
     answer = client.get(f"/v1/people/{person}")
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
@@ -44,12 +47,63 @@ def test_a_contested_identifier_leads_to_nobody_and_says_who_contests_it(world: 
     assert answer.json()["data"] == [{"identifier": COOKIE, "person_id": None, "contested_by": owners}]
 
 
+def test_a_presumed_identifier_is_his_and_shown_as_presumed(world: World, marketer: httpx.Client) -> None:
+    world.happens(A, PHONE)
+    world.opens(COOKIE, PHONE)
+
+    answer = marketer.post("/v1/people/lookup", json={"identifiers": [COOKIE]})
+    told = profile(marketer, world.person(A))
+
+    assert answer.json()["data"] == [{"identifier": COOKIE, "person_id": world.person(A)}]
+    assert told["contested"] is False
+    assert {each["id"]: each["standing"] for each in told["identifiers"]} == {
+        index(A): "owned",
+        index(PHONE): "owned",
+        index(COOKIE): "presumed",
+    }
+
+
+def test_a_blocked_identifier_is_nobodys(world: World, marketer: httpx.Client) -> None:
+    world.happens(A, PHONE)
+    world.decide(Kind.BLOCK, PHONE)
+
+    answer = marketer.post("/v1/people/lookup", json={"identifiers": [PHONE]})
+    told = profile(marketer, world.person(PHONE))
+
+    assert answer.json()["data"] == [{"identifier": PHONE, "person_id": None, "contested_by": [world.person(A)]}]
+    assert (told["contested"], [each["standing"] for each in told["identifiers"]]) == (True, ["blocked"])
+
+
+@pytest.mark.parametrize("page", ["", "/timeline", "/identity"])
+def test_a_person_of_whom_all_was_taken_back_is_gone(page: str, world: World, marketer: httpx.Client) -> None:
+    event = world.happens(A)
+    person = world.person(A)
+
+    world.decide(Kind.RETRACT, event=event)
+
+    answer = marketer.get(f"/v1/people/{person}{page}")
+    assert (answer.status_code, answer.json()["code"]) == (410, "gone")
+    asked = marketer.post("/v1/people/lookup", json={"identifiers": [A]})
+    assert asked.json()["data"] == [{"identifier": A, "person_id": None}]
+
+
 def test_what_is_not_written_like_an_identifier_is_pointed_at_and_not_repeated(marketer: httpx.Client) -> None:
     answer = marketer.post("/v1/people/lookup", json={"identifiers": [A, "13912345678"]})
 
     assert answer.status_code == 400
     assert answer.json()["errors"][0]["pointer"] == "/identifiers/1"
     assert "13912345678" not in answer.text
+
+
+def test_a_look_up_may_be_of_a_time(world: World, marketer: httpx.Client) -> None:
+    world.happens(A, PHONE)
+    asked = {"identifiers": [PHONE]}
+
+    then = marketer.post("/v1/people/lookup", json={**asked, "as_of": "2026-11-19T08:00:00+08:00"})
+    unclear = marketer.post("/v1/people/lookup", json={**asked, "as_of": "2026-11-19T08:00:00"})
+
+    assert then.json() == marketer.post("/v1/people/lookup", json=asked).json()
+    assert (unclear.status_code, unclear.json()["errors"][0]["pointer"]) == (422, "/as_of")
 
 
 @pytest.mark.parametrize("identifiers", [[], [A] * 501])

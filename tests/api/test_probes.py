@@ -23,7 +23,9 @@ def test_a_process_that_answers_is_alive_whatever_it_needs(anybody: httpx.Client
 def test_ready_is_who_has_all_that_he_needs(engine: Engine) -> None:
     checks = {"database": lambda: None, "log": lambda: None}
 
-    with asking(create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, checks)) as anybody:
+    with asking(
+        create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, checks, publish=lambda _: None)
+    ) as anybody:
         answer = anybody.get("/readyz")
 
     assert answer.json() == {"status": "ok", "checks": ["database", "log"]}
@@ -33,7 +35,14 @@ def test_who_is_not_ready_says_what_is_missing(engine: Engine) -> None:
     def fail() -> None:
         raise Unavailable("the log does not answer")
 
-    app = create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, {"database": lambda: None, "log": fail})
+    app = create(
+        engine,
+        partial(keys.find, admin_secret=ADMIN),
+        INDEX,
+        RULES,
+        {"database": lambda: None, "log": fail},
+        publish=lambda _: None,
+    )
     with asking(app) as anybody:
         answer = anybody.get("/readyz")
 

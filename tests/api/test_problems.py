@@ -176,7 +176,7 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
     """Output schemas have no defaults: each of their fields is required."""
     schemas = anybody.get("/openapi.json").json()["components"]["schemas"]
 
-    asked = {"Questions", "Ends"}
+    asked = {"Questions", "Ends", "Wish", "Merger", "Splitting"}
     assert not [
         name
         for name, schema in schemas.items()
@@ -187,7 +187,9 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
 def test_a_revoked_key_is_taken_no_longer_than_is_remembered(engine: Engine, world: World) -> None:
     secret = world.key(Scope.PEOPLE_READ)
     time = NOW
-    app = create(engine, partial(keys.find, admin_secret=None), INDEX, RULES, {}, clock=lambda: time)
+    app = create(
+        engine, partial(keys.find, admin_secret=None), INDEX, RULES, {}, publish=lambda _: None, clock=lambda: time
+    )
     with asking(app, secret) as client:
         assert client.get("/v1/articles").status_code == 200
         with transaction(engine) as connection:

@@ -9,12 +9,14 @@ from sqlalchemy import Engine, text
 
 from core import keys
 from core.database import metadata, transaction
+from core.directive import Directive, EventName, Kind
 from core.event import Event, Strength, Trust, parse
 from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.identifier import parse as identifier
 from core.keys import Scope
 from profiles import people
 from stitcher import rules
+from stitcher.carrying_out import carry_out
 from stitcher.stitch import stitch
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -55,6 +57,21 @@ class World:
         event = self.event(*identifiers, **fields)
         self.take([event])
         return event
+
+    def opens(self, device: str, recipient: str, **fields: Any) -> Event:
+        """Let a link that was delivered to *recipient* be opened on *device*."""
+        namespace, _, value = recipient.partition(":")
+        token = {"namespace": "link_token", "value": f"t-{recipient}", "role": "hint"}
+        named = (device, token, {"namespace": namespace, "value": value, "role": "recipient"})
+        return self.happens(*named, type="sms.clicked", channel="sms", **fields)
+
+    def decide(self, kind: Kind, *written: str, event: Event | None = None, minute: float = 0) -> Directive:
+        """Let somebody decide, *minute* minutes after now, and carry it out at once."""
+        name = EventName(event.source, event.id) if event else None
+        at = NOW + timedelta(minutes=minute)
+        directive = Directive(kind, "tests", "because", at, tuple(map(identifier, written)), name)
+        carry_out(self.engine, directive, RULES, INDEX, at)
+        return directive
 
     def take(self, events: list[Event]) -> None:
         """Stitch *events* in one batch."""

@@ -330,6 +330,17 @@ def test_the_same_file_again_changes_nothing(siyu: Siyu) -> None:
     assert siyu("export", "people", "--clear", "--json").stdout == before
 
 
+def test_what_is_decided_while_somebody_stitches_is_carried_out_by_him(siyu: Siyu) -> None:
+    words = ["block", "user_id:test-account", "--why", "because", "--by", "the desk"]
+
+    done = siyu("directives", *words, "--json")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    made = json.loads(done.stdout)
+    assert made["carried_out_at"]
+    assert siyu.rows("directives", "list", "--json") == [made]
+
+
 # Looking after it
 
 

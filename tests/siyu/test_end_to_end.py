@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from core.database import connect
+from core.database import connect, metadata
+from core.log.port import DIRECTIVES, EVENTS
 from siyu import demo
 from tests.siyu.test_cli import ADMIN_KEY, ARTICLE, Siyu, end, event, written
 
@@ -36,26 +36,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS)
 # A part of the sample: cookies, openids, unionids, phones and mails of some hundred people, shared and recycled ones too.
 SAMPLE = list(demo.events(now=datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=1)))[::2]
 BATCH = {"SIYU_BATCH_EVENTS_MAX": "40"}
-
-
-@pytest.fixture(scope="module")
-def server(server_url: str) -> Iterator[Callable[[], str]]:
-    """Make databases without any table, gone at the end; what a crash of the machine would lose does not matter here."""
-    engine = connect(server_url).execution_options(isolation_level="AUTOCOMMIT")
-    made: list[str] = []
-
-    def make() -> str:
-        made.append(f"siyu_whole_{uuid4().hex}")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {made[-1]}"))
-            connection.execute(text(f"ALTER DATABASE {made[-1]} SET synchronous_commit = off"))
-        return make_url(server_url).set(database=made[-1]).render_as_string(hide_password=False)
-
-    yield make
-    with engine.connect() as connection:
-        for name in made:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    engine.dispose()
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +69,59 @@ def taken(engine: Engine) -> int:
 
 def _is_taken(engine: Engine, events: int) -> bool:
     return taken(engine) > events
+
+
+def test_what_was_decided_is_decided_again_when_the_log_is_replayed(tmp_path: Path, server: Callable[[], str]) -> None:
+    """Into an empty database, where directives may come before what they are about: the same people under the same ids."""
+    url = server()
+    engine = connect(url)
+    events = [
+        event(1, "anonymous_id@h5:c1", "wechat_openid@wx1:oA"),
+        event(2, "anonymous_id@h5:c1", "phone:13912345678"),
+        event(3, "user_id:B", "email:b@example.com"),
+        event(4, "user_id:C"),
+        event(5, "user_id:D", "email:d@example.com"),
+    ]
+    with Siyu(tmp_path, SIYU_DATABASE_URL=url) as siyu:
+        assert siyu("ingest", written(tmp_path / "events.ndjson", events), "--wait").returncode == 0
+        undecided = exported(siyu)
+        for words in (
+            ["person", "merge", "user_id:B", "user_id:C"],
+            ["person", "merge", "user_id:C", "wechat_openid@wx1:oA"],
+            ["person", "split", "phone:13912345678", "wechat_openid@wx1:oA"],
+            ["directives", "retract", "--event", "import", "5"],
+        ):
+            done = siyu(*words, "--why", "because")
+            assert done.returncode == 0, done.stderr
+        decided = exported(siyu)
+        (row,) = [row for row in map(json.loads, decided.splitlines()) if "user_id:B" in row.get("identifiers", ())]
+        with engine.begin() as connection:
+            derived = set(metadata.tables) - {"log_head", "log_batch", "api_key"}
+            connection.execute(text(f"TRUNCATE {', '.join(derived)}"))
+        stitcher = siyu.start("stitch")
+        try:
+            wait_until(lambda: _is_read(engine))
+        finally:
+            code, said = end(stitcher)
+
+        assert code == 0, said
+        assert decided != undecided
+        assert set(row["identifiers"]) == {"user_id:B", "user_id:C", "email:b@example.com", "wechat_openid@wx1:oA"}
+        assert exported(siyu) == decided
+    engine.dispose()
+
+
+def _is_read(engine: Engine) -> bool:
+    """Whether all that is in the log was taken, events and directives."""
+    with engine.connect() as connection:
+        waiting = connection.execute(
+            text(
+                "SELECT sum(next_position - coalesce(position, 0)) FROM log_head"
+                " LEFT JOIN log_position USING (topic, partition) WHERE topic IN (:events, :directives)"
+            ),
+            {"events": EVENTS, "directives": DIRECTIVES},
+        ).scalar_one()
+    return bool(waiting == 0)
 
 
 def test_what_comes_in_is_there_as_expected(tmp_path: Path, server: Callable[[], str]) -> None:
@@ -247,6 +280,26 @@ def test_the_same_request_again_changes_nothing(up: tuple[Siyu, httpx.Client]) -
     page = client.get(f"/v1/people/{owner(client, 'user_id:again')}/timeline", headers=ADMIN).json()
 
     assert [line["type"] for line in page["data"]].count("page.viewed") <= 2
+
+
+def test_people_are_merged_and_parted_again_over_http(up: tuple[Siyu, httpx.Client]) -> None:
+    _, client = up
+    one, other = "user_id:one", "email:one@example.com"
+    client.post("/v1/events", json={"events": [event(6, one), event(7, other)]}, headers=ADMIN)
+    wait_until(lambda: owner(client, one) is not None and owner(client, other) is not None, 10)
+    body = {"identifiers": [one, other], "why": "he told us"}
+
+    made = client.post("/v1/people/merge", json=body, headers=ADMIN)
+    assert (made.status_code, owner(client, one)) == (200, owner(client, other))
+    back = {"kind": "retract", "directive": made.json()["id"], "why": "it was his sister"}
+    assert client.post("/v1/directives", json=back, headers=ADMIN).status_code == 200
+
+    assert owner(client, one) != owner(client, other)
+    listed = client.get("/v1/directives", headers=ADMIN).json()["data"]
+    assert [(each["kind"], each["by"], each["in_force"]) for each in listed] == [
+        ("retract", "key:admin", True),
+        ("must_link", "key:admin", False),
+    ]
 
 
 def test_nobody_gets_in_without_a_key(up: tuple[Siyu, httpx.Client]) -> None:
