@@ -299,7 +299,7 @@ def _select(connection: Connection, condition: str, ids: Collection[IdentifierId
     if not ids:
         return []
     statement = text(f"SELECT {_SELECTED} FROM identifier WHERE {condition}")  # noqa: S608 - no value in it
-    return [_member(row) for row in connection.execute(statement, {"ids": array(ids)})]
+    return [_member(row) for row in connection.execute(statement, {"ids": array(ids)}).all()]
 
 
 def _member(row: AnyRow) -> Member:
@@ -312,9 +312,12 @@ def _member(row: AnyRow) -> Member:
         vouched,
         person_id,
         component_id,
-        Standing(standing),
+        _STANDINGS[standing],
         (_closure(closures[0]), _closure(closures[1]), _closure(closures[2])) if closures else (None, None, None),
     )
+
+
+_STANDINGS = {standing.value: standing for standing in Standing}
 
 
 def _closure(kept: Any) -> Closure | None:

@@ -185,15 +185,16 @@ def _openings(connection: Connection, column: str, ids: Collection[IdentifierId]
         "SELECT token_id::text, at, event_id, uid::text, opener::text, recipients::text[] FROM opening"  # noqa: S608 - no value in it
         f" WHERE {column} = ANY(CAST(:ids AS uuid[]))"
     )
-    rows = connection.execute(statement, {"ids": array(ids)})
+    rows = connection.execute(statement, {"ids": array(ids)}).all()
     return {row[0]: Opening(row[1], row[2], row[3], row[4], tuple(row[5])) for row in rows}
 
 
 def write(connection: Connection, region: Region, evidence: Evidence, partition: Partition) -> None:
     """Write the difference between *region* and what *partition* says of *evidence*."""
     after = [*decided(region, evidence, partition), *_void(region, evidence, partition)]
-    people.insert(connection, [member for member in after if member.id not in region.members])
-    people.update(connection, [m for m in after if m.id in region.members and m != region.members[m.id]])
+    changed = [member for member in after if member is not region.members.get(member.id)]
+    people.insert(connection, [member for member in changed if member.id not in region.members])
+    people.update(connection, [m for m in changed if m.id in region.members and m != region.members[m.id]])
     _write_links(connection, region, evidence, partition)
     _write_openings(connection, region.evidence.openings, evidence.openings)
 
@@ -220,27 +221,26 @@ def nobodys(connection: Connection) -> Iterator[tuple[Identifier, Standing, Sequ
 
 
 def decided(region: Region, evidence: Evidence, partition: Partition) -> list[Member]:
-    """Return the row of every identifier in *evidence* as *partition* has it, by id."""
+    """Return the row of every identifier in *evidence* as *partition* has it, by id: the one that is known, where it stays so."""
     components = _components(region, partition)
+    closed = partition.trusted.closures.keys() | partition.all.closures.keys() | partition.openers.keys()
     after = []
     for node_id, node in sorted(evidence.nodes.items()):
-        after.append(
-            Member(
-                node_id,
-                node.identifier,
-                node_id not in partition.all.core,
-                node.first_at,
-                node.vouched,
-                partition.person[node_id],
-                components[node_id],
-                _standing(node_id, partition),
-                (
-                    _kept(partition.trusted.closures, node_id),
-                    _kept(partition.all.closures, node_id),
-                    _kept(partition.openers, node_id),
-                ),
+        member = region.members.get(node_id)
+        person, component = partition.person[node_id], components[node_id]
+        standing = _standing(node_id, partition)
+        closures = _closures(node_id, partition) if node_id in closed else _OPEN
+        if (
+            member is None
+            or node is not region.evidence.nodes.get(node_id)
+            or (person, component, standing) != (member.person_id, member.component_id, member.standing)
+            or closures != member.closures
+        ):
+            is_weak = node_id not in partition.all.core
+            member = Member(
+                node_id, node.identifier, is_weak, node.first_at, node.vouched, person, component, standing, closures
             )
-        )
+        after.append(member)
     return after
 
 
@@ -273,6 +273,19 @@ def _standing(node_id: IdentifierId, partition: Partition) -> Standing:
     if node_id in partition.presumed:
         return Standing.PRESUMED
     return Standing.CONTESTED if node_id in partition.contested else Standing.OWNED
+
+
+_OPEN = (None, None, None)
+
+
+def _closures(
+    node_id: IdentifierId, partition: Partition
+) -> tuple[people.Closure | None, people.Closure | None, people.Closure | None]:
+    return (
+        _kept(partition.trusted.closures, node_id),
+        _kept(partition.all.closures, node_id),
+        _kept(partition.openers, node_id),
+    )
 
 
 def _kept(closures: Closures, node_id: IdentifierId) -> people.Closure | None:
@@ -362,14 +375,24 @@ def _links(
             "ones": array(one for one, _ in between),
             "others": array(other for _, other in between),
         },
-    )
+    ).all()
     return {(row[0], row[1]): _link(row) for row in rows if row[0] in members and row[1] in members}
 
 
 def _link(row: AnyRow) -> tuple[Link, str | None]:
     _, _, weight, first_at, last_at, count, trusted_weight, trusted_last_at, refused = row
-    trusted = Basis(Weight(trusted_weight), trusted_last_at) if trusted_weight else None
-    return Link(Basis(Weight(weight), last_at), trusted, first_at, count), refused
+    basis = Basis(_WEIGHTS[weight], last_at)
+    if trusted_weight is None:
+        trusted = None
+    elif (trusted_weight, trusted_last_at) == (weight, last_at):
+        trusted = basis
+    else:
+        trusted = Basis(_WEIGHTS[trusted_weight], trusted_last_at)
+    return Link(basis, trusted, first_at, count), refused
+
+
+# A component may have thousands of links, and calling an enumeration takes longer than all else that is done of one.
+_WEIGHTS = {weight.value: weight for weight in Weight}
 
 
 _LINK_COLUMNS = (
@@ -397,11 +420,10 @@ def _write_links(connection: Connection, region: Region, evidence: Evidence, par
     for ends, link in evidence.links.items():
         refused = _refusal(partition.refused.get(ends))
         known = region.evidence.links.get(ends)
-        row = (*ends, *_link_row(link), refused)
         if known is None:
-            new.append(row)
-        elif known != link or region.refused[ends] != refused:
-            changed.append(dict(zip(_LINK_COLUMNS, row, strict=True)))
+            new.append((*ends, *_link_row(link), refused))
+        elif (known is not link and known != link) or region.refused[ends] != refused:
+            changed.append(dict(zip(_LINK_COLUMNS, (*ends, *_link_row(link), refused), strict=True)))
     copy(connection, "link", _LINK_COLUMNS, new)
     run(
         connection,
