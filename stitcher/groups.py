@@ -99,3 +99,23 @@ class Groups:
 def seniority(node: Node, rules: Rules) -> tuple[datetime, int, str]:
     """What makes an identifier canonical: the least of first event time, rank and text."""
     return node.first_at, rules.namespaces[node.identifier.namespace].rank, node.identifier.text
+
+
+def connected(ids: Iterable[IdentifierId], edges: Iterable[Pair]) -> list[set[IdentifierId]]:
+    """Return the sets of *ids* that hang together by *edges*, which are all between some of them."""
+    neighbours: dict[IdentifierId, list[IdentifierId]] = {i: [] for i in ids}
+    for one, other in edges:
+        neighbours[one].append(other)
+        neighbours[other].append(one)
+    found: list[set[IdentifierId]] = []
+    seen: set[IdentifierId] = set()
+    for start in neighbours:
+        if start not in seen:
+            component, ahead = {start}, [start]
+            while ahead:
+                further = [i for i in neighbours[ahead.pop()] if i not in component]
+                component.update(further)
+                ahead += further
+            seen |= component
+            found.append(component)
+    return found

@@ -12,13 +12,14 @@ the same call.
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, pairwise
 
 import networkx as nx
 
 from core.identifier import IdentifierId, PersonId
 from stitcher.decisions import Decisions, Pair
 from stitcher.graph import Evidence, Link, Opening, pair
-from stitcher.groups import Groups, seniority
+from stitcher.groups import Groups, connected, seniority
 from stitcher.round import Closing, Closure, Closures, Decider, Reason, Round
 from stitcher.rules import Rules
 
@@ -104,50 +105,61 @@ class _Voices:
 
 
 def _heard(evidence: Evidence, decided: Decisions, rules: Rules, settled: Settled) -> _Voices:
-    graph: nx.Graph[IdentifierId] = nx.Graph()
-    graph.add_nodes_from(evidence.nodes)
-    graph.add_edges_from(evidence.links)
-    graph.add_edges_from(decided.must)
+    opened = [
+        ends
+        for opening in evidence.openings.values()
+        for ends in pairwise(i for i in (opening.opener, *opening.recipients) if i in evidence.nodes)
+    ]
     special = {i for ends in decided.must | decided.cannot for i in ends} | decided.blocked | settled.openers.keys()
-    for opening in evidence.openings.values():
-        ends = [i for i in (opening.opener, *opening.recipients) if i in evidence.nodes]
-        special.update(ends)
-        nx.add_path(graph, ends)
+    special.update(i for o in evidence.openings.values() for i in (o.opener, *o.recipients))
     strong = {i for i, n in evidence.nodes.items() if rules.namespaces[n.identifier.namespace].kind != "weak"}
+    components = connected(evidence.nodes, chain(evidence.links, decided.must, opened))
+    place = {i: at for at, component in enumerate(components) for i in component}
+    links: list[list[tuple[Pair, Link]]] = [[] for _ in components]
+    for item in evidence.links.items():
+        links[place[item[0][0]]].append(item)
     voices = _Voices()
-    for component in nx.connected_components(graph):
-        among = (pair(*ends) for ends in graph.edges(component)) if len(component) > 1 else ()
-        links = [evidence.links[ends] for ends in among if ends in evidence.links]
-        is_trusted = all(link.trusted == link.basis for link in links)
+    for component, own in zip(components, links, strict=True):
         closed = [i for i in component if i in settled.all]
-        is_special = not special.isdisjoint(component)
-        if (
-            is_trusted
-            and not closed
-            and not is_special
-            and _is_plain(component & strong, len(component), evidence, rules)
-        ):
+        is_free = not closed and special.isdisjoint(component)
+        if is_free and _is_plain(component, component & strong, own, evidence, rules):
             voices.plain.append(component)
-        elif is_trusted and all(settled.all[i] == settled.trusted.get(i) for i in closed):
+        elif all(link.trusted == link.basis for _, link in own) and all(
+            settled.all[i] == settled.trusted.get(i) for i in closed
+        ):
             voices.trusted |= component
-        elif not closed and not any(link.trusted for link in links):
+        elif not closed and not any(link.trusted for _, link in own):
             voices.public |= component
         else:
             voices.both |= component
     return voices
 
 
-def _is_plain(strong: set[IdentifierId], size: int, evidence: Evidence, rules: Rules) -> bool:
-    """Whether no rule can speak against making one person of all: at most two strong identifiers, linked, of two slots."""
-    if size > min(rules.generic_owners_max, rules.person_identifiers_max):
+def _is_plain(
+    component: set[IdentifierId],
+    strong: set[IdentifierId],
+    links: Sequence[tuple[Pair, Link]],
+    evidence: Evidence,
+    rules: Rules,
+) -> bool:
+    """Whether no rule can speak, in either round, against making one person of *component*, whatever the order of its links.
+
+    That is so where its *strong* identifiers, no two of them in one slot, hang together by strong links that whoever decides
+    first hears, and are too few to make any of them generic: there is one core then, which every weak one can only join.
+    """
+    if len(component) > rules.person_identifiers_max:
         return False
     if len(strong) < 2:
         return True
-    if len(strong) > 2:
+    named = [evidence.nodes[i].identifier for i in strong]
+    counted = sum(identifier.namespace in rules.generic_counted for identifier in named)
+    if counted > rules.generic_owners_max or len({identifier.slot for identifier in named}) < len(strong):
         return False
-    one, other = strong
-    slots = {evidence.nodes[i].identifier.slot for i in strong}
-    return len(slots) == 2 and pair(one, other) in evidence.links
+    between = [(ends, link) for ends, link in links if ends[0] in strong and ends[1] in strong]
+    heard = [ends for ends, link in between if link.trusted]
+    if not any(link.trusted for _, link in links) and sum(evidence.nodes[i].vouched for i in strong) < 2:
+        heard = [ends for ends, _ in between]
+    return len(connected(strong, heard)) == 1
 
 
 def _impose(people: Groups, decided: Decisions) -> None:
