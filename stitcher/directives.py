@@ -63,7 +63,7 @@ def lock_exclusively(connection: Connection) -> None:
 
 def record(connection: Connection, new: Directive, index: BlindIndex) -> Recorded:
     """Write *new*, unless it is known, and settle which directives are in force now that it is there."""
-    connection.execute(
+    written = connection.execute(
         text(
             "INSERT INTO directive (id, decided_at, in_force, body)"
             " VALUES (CAST(:id AS uuid), :at, true, CAST(:body AS json)) ON CONFLICT DO NOTHING"
@@ -74,7 +74,7 @@ def record(connection: Connection, new: Directive, index: BlindIndex) -> Recorde
         connection,
         "INSERT INTO directive_subject (subject, directive_id, kind) SELECT subject, id, kind"
         "  FROM json_to_recordset(:rows) AS r(subject uuid, id uuid, kind text) ON CONFLICT DO NOTHING",
-        [{"subject": subject, "id": new.id, "kind": new.kind.value} for subject in new.subjects(index)],
+        [{"subject": each, "id": new.id, "kind": new.kind.value} for each in new.subjects(index) if written.rowcount],
     )
     family = _family(connection, new)
     standing = {each.id for each in directive.in_force([each.directive for each in family])}

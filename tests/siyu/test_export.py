@@ -31,7 +31,7 @@ EVENTS = [
 
 COLUMNS = (
     *("person_id", "canonical_identifier", "identifiers", "presumed", "first_seen", "events"),
-    *("contested", "generic", "owners"),
+    *("contested", "generic", "blocked", "owners"),
 )
 
 
