@@ -263,11 +263,12 @@ class Person:
 
 def everybody(connection: Connection) -> Iterator[Person]:
     """Return all people by id, read in a stream; the connection is busy until the last is taken."""
-    rows = connection.execution_options(yield_per=5_000).execute(
+    rows = connection.execute(
         text(
             "SELECT person_id::text, id::text, namespace, scope, value, first_at, coalesce(events, 0), standing"
             "  FROM identifier LEFT JOIN summary ON identifier_id = id WHERE standing IN (0, 3) ORDER BY person_id"
-        )
+        ),
+        execution_options={"yield_per": 5_000},
     )
     for person_id, own in groupby(rows, key=lambda row: row[0]):
         members = [(row[1], Identifier(*row[2:5]), *row[5:]) for row in own]
