@@ -286,6 +286,14 @@ def _by_text(identifier: Identifier) -> str:
     return identifier.text
 
 
+def reached(connection: Connection, namespaces: Collection[str]) -> int:
+    """Return how many people there are with an identifier of *namespaces*."""
+    statement = text(
+        "SELECT count(DISTINCT person_id) FROM identifier WHERE standing IN (0, 3) AND namespace = ANY(:namespaces)"
+    )
+    return int(connection.execute(statement, {"namespaces": sorted(namespaces)}).scalar_one())
+
+
 def version(connection: Connection, person_id: PersonId) -> tuple[int, datetime]:
     """Return the version of a person, and when it rose last."""
     row = connection.execute(

@@ -7,9 +7,10 @@ import structlog
 import typer
 
 from core.errors import SiyuError
-from siyu.commands import article, directives, export, keys, person, review, serve, upkeep
+from siyu.commands import article, directives, export, keys, person, review, rules, serve, upkeep
 from siyu.commands.demo import demo
 from siyu.commands.ingest import ingest
+from siyu.commands.rebuild import rebuild
 from siyu.terminal import Exit, err, say
 
 app = typer.Typer(
@@ -18,13 +19,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, upkeep.doctor):
+for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, rebuild, upkeep.doctor):
     app.command()(command)
 app.add_typer(person.app, name="person")
 app.add_typer(directives.app, name="directives")
 app.add_typer(article.app, name="article")
 app.add_typer(keys.app, name="keys")
 app.add_typer(review.app, name="review")
+app.add_typer(rules.app, name="rules")
 app.add_typer(export.app, name="export")
 app.add_typer(upkeep.db, name="db")
 app.add_typer(upkeep.config, name="config")

@@ -40,7 +40,7 @@ class System:
 def opened() -> Iterator[System]:
     """Open what the settings name, with the schema brought up to date, and close it at the end."""
     chosen = settings.load()
-    rules_in_force = _rules(chosen)
+    rules_chosen = _rules(chosen)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
     try:
@@ -48,11 +48,16 @@ def opened() -> Iterator[System]:
         log = _log(chosen, engine)
         try:
             index = BlindIndex(settings.index_key(chosen))
-            yield System(chosen, engine, log, rules_in_force, index, system_clock)
+            yield System(chosen, engine, log, rules_chosen, index, system_clock)
         finally:
             log.close()
     finally:
         engine.dispose()
+
+
+def rules_in_force() -> Rules:
+    """Return the rules that the settings name, without opening anything else."""
+    return _rules(settings.load())
 
 
 def _rules(chosen: Settings) -> Rules:

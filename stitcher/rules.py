@@ -1,10 +1,10 @@
 """The rules as data: read from TOML, checked once, and handed to whatever decides."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -57,7 +57,47 @@ def read(written: str) -> Rules:
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         raise InvalidSetting(f"rules: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    for trust in Trust:
-        if trust not in rules.trust:
-            raise InvalidSetting(f"rules: trust.{trust}: it is missing")
+    for where, is_right, demand in _demands(rules):
+        if not is_right:
+            raise InvalidSetting(f"rules: {where}: {demand}")
     return rules
+
+
+def plain(rules: Rules) -> dict[str, Any]:
+    """Return *rules* as what they are written of: numbers, words, lists and tables, in the order in which they are explained."""
+    written = TypeAdapter(Rules).dump_python(rules, mode="json")
+    return {name: sorted(written[name]) if isinstance(written[name], list) else written[name] for name in MEANINGS}
+
+
+MEANINGS = {
+    "generic_owners_max": "an identifier linked to more than so many values of a counted namespace links nothing",
+    "generic_counted": "the namespaces whose values are counted for that",
+    "person_identifiers_max": "a union that would pass so many identifiers is refused",
+    "growth_identifiers_max": "who gains so many identifiers within an hour is offered for review",
+    "weak_bridges": "whether a cookie or device may join people who complement each other: complementing, or never",
+    "presumption_off": "channels of whose links the first opener is not presumed to be the recipient",
+    "trust": "what a sender's events may claim: at most the ceiling, the default when they say nothing, vouched for or not",
+    "namespaces": "kinds of identifiers: the best rank is 1; limit_max is of values per person and scope",
+}
+
+
+def _demands(rules: Rules) -> Iterator[tuple[str, bool, str]]:
+    """Return what must hold beside the form of each field: where, whether it does, and what it is."""
+    for trust in Trust:
+        yield f"trust.{trust}", trust in rules.trust, "it is missing"
+    for trust, standing in rules.trust.items():
+        order = list(Strength)
+        ceiling = order.index(standing.ceiling)
+        yield f"trust.{trust}.default", order.index(standing.default) <= ceiling, "it is above the ceiling"
+        is_modest = standing.vouched or ceiling <= order.index(Strength.DECLARED)
+        yield f"trust.{trust}.ceiling", is_modest, "who is not vouched for can prove nothing"
+    for name, namespace in rules.namespaces.items():
+        where, most = f"namespaces.{name}", namespace.limit_max
+        yield f"{where}.rank", namespace.rank >= 1, "the best rank is 1"
+        yield f"{where}.limit_max", most is None or most >= 1, "it should be greater than or equal to 1"
+        yield f"{where}.limit_max", namespace.exclusivity != "unique" or most == 1, "what is unique has a limit of 1"
+        is_strong = namespace.kind == "strong" or namespace.exclusivity == "owned"
+        yield f"{where}.exclusivity", is_strong, "only strong identifiers are unique or guarded"
+    for name in sorted(rules.generic_counted):
+        known = rules.namespaces.get(name)
+        yield "generic_counted", known is not None and known.kind == "strong", f"{name} is no strong namespace"

@@ -1,5 +1,6 @@
 """The rules as data: those shipped are those of docs/identity.md, and faulty ones are refused with the place of the fault."""
 
+from dataclasses import fields
 from importlib import resources
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from core.errors import InvalidSetting
 from core.event import Strength, Trust
 from stitcher import rules
+from stitcher.rules import Rules
 
 SHIPPED = resources.files("stitcher").joinpath("rules.toml").read_text(encoding="utf-8")
 
@@ -66,6 +68,14 @@ def test_reading_what_is_shipped_gives_what_is_shipped() -> None:
         (("vouched = false", "vouched = false\nvoucht = true"), "trust.browser"),
         (('ceiling = "declared"', 'ceiling = "directive"'), "trust.browser.ceiling"),
         (("[trust.browser]", "[trust.strangers]"), "trust"),
+        (("rank = 1,", "rank = 0,"), "namespaces.user_id.rank"),
+        (("limit_max = 1 }", "limit_max = 2 }"), "namespaces.user_id.limit_max"),
+        (("limit_max = 3 }", "limit_max = 0 }"), "namespaces.wechat_unionid.limit_max"),
+        (('kind = "weak" }', 'kind = "weak", exclusivity = "unique", limit_max = 1 }'), "namespaces.anonymous_id.excl"),
+        (('ceiling = "declared"', 'ceiling = "proven"'), "trust.browser.ceiling"),
+        (('default = "observed"\n\n[trust.server]', 'default = "platform"\n\n[trust.server]'), "trust.browser.default"),
+        (('["user_id", "wechat_unionid"]', '["user_id", "cookie"]'), "generic_counted"),
+        (("growth_identifiers_max = 50", "growth_identifiers_max = 1"), "growth_identifiers_max"),
     ],
     ids=lambda value: value if isinstance(value, str) else value[1].replace("\n", " "),
 )
@@ -74,6 +84,13 @@ def test_a_fault_is_refused_and_named(change: tuple[str, str], named: str) -> No
 
     with pytest.raises(InvalidSetting, match=f"^rules: {named}"):
         rules.read(SHIPPED.replace(change[0], change[1], 1))
+
+
+def test_every_rule_is_explained_and_can_be_written_out() -> None:
+    shipped = rules.shipped()
+
+    assert rules.plain(shipped).keys() == {f.name for f in fields(Rules)}
+    assert rules.plain(shipped)["namespaces"]["phone"]["reassignable"] is True
 
 
 @pytest.mark.parametrize("written", ["", "= ", "namespaces = 1", "[namespaces", "\x00"])
