@@ -367,6 +367,64 @@ def test_a_key_for_people_is_the_only_thing_on_standard_output(siyu: Siyu) -> No
     assert len(done.stdout.split()) == 1
 
 
+# The rules, and everything again by them
+
+
+def test_the_rules_in_force_are_shown(siyu: Siyu) -> None:
+    (rules,) = siyu.rows("rules", "show", "--json")
+    told = siyu("rules", "show").stdout
+
+    assert rules["person_identifiers_max"] == 2_000
+    assert rules["namespaces"]["phone"]["reassignable"] is True
+    assert "weak_bridges" in told
+    assert "wechat_unionid" in told
+
+
+def test_what_other_rules_would_change_is_told_and_nothing_changes(siyu: Siyu, tmp_path: Path) -> None:
+    shipped = (ROOT / "stitcher" / "rules.toml").read_text(encoding="utf-8")
+    other = tmp_path / "rules.toml"
+    other.write_text(shipped.replace("person_identifiers_max = 2000", "person_identifiers_max = 2"), encoding="utf-8")
+    before = siyu("export", "people", "--clear", "--json").stdout
+
+    (same,) = siyu.rows("rules", "preview", str(ROOT / "stitcher" / "rules.toml"), "--json")
+    (told,) = siyu.rows("rules", "preview", str(other), "--json")
+
+    assert (same["merged"], same["split"], same["moved"]) == (0, 0, 0)
+    assert same["before"] == same["after"]
+    assert told["after"]["people"] > told["before"]["people"]
+    assert told["split"] == len(told["splits"]) > 0
+    assert siyu("export", "people", "--clear", "--json").stdout == before
+    assert siyu("rules", "preview", str(other)).returncode == 0
+
+
+def test_rules_that_will_not_do_are_refused_by_name(siyu: Siyu, tmp_path: Path) -> None:
+    other = tmp_path / "rules.toml"
+    other.write_text("generic_owners_max = 0", encoding="utf-8")
+
+    refused = siyu("rules", "preview", str(other))
+
+    assert refused.returncode == 1
+    assert "rules:" in refused.stderr
+    assert siyu("rules", "preview", str(tmp_path / "nowhere.toml")).returncode == 4
+
+
+def test_everything_again_comes_to_what_there_is(siyu: Siyu) -> None:
+    before = siyu("export", "people", "--clear", "--json").stdout
+
+    (checked,) = siyu.rows("rebuild", "--check", "--json")
+    (rebuilt,) = siyu.rows("rebuild", "--json")
+
+    assert checked["events"] > 0
+    assert checked["differences"] == rebuilt["differences"] == {}
+    assert siyu("export", "people", "--clear", "--json").stdout == before
+    assert siyu("rebuild", "--check").returncode == 0
+
+
+def test_what_is_to_be_looked_at_is_listed(siyu: Siyu) -> None:
+    assert siyu("review", "list").returncode == 0
+    assert siyu.rows("review", "list", "--json") == []
+
+
 def test_the_doctor_finds_nothing_where_all_is_well(siyu: Siyu) -> None:
     rows = siyu.rows("doctor", "--json")
 
