@@ -33,7 +33,7 @@ from core.database import connect, transaction, upgrade
 from core.event import Event
 from core.identifier import BlindIndex
 from profiles.people import Standing
-from stitcher import rules, store
+from stitcher import large, rules, store
 from stitcher.carrying_out import carry_out
 from stitcher.stitch import stitch
 from stitcher.store import Region
@@ -166,14 +166,16 @@ def _database(url: str) -> Iterator[Engine]:
 def _looking() -> Iterator[_Looked]:
     """Count the rows that the stitcher loads."""
     looked = _Looked()
-    load: Callable[..., Region] = store.load
 
-    def counted(*args: Any, **kwargs: Any) -> Region:
-        region = load(*args, **kwargs)
-        looked.rows += len(region.members) + len(region.evidence.links)
-        return region
+    def counting(look: Callable[..., Region | None]) -> Callable[..., Region | None]:
+        def counted(*args: Any, **kwargs: Any) -> Region | None:
+            region = look(*args, **kwargs)
+            looked.rows += len(region.members) + len(region.evidence.links) if region else 0
+            return region
 
-    with patch.object(store, "load", counted):
+        return counted
+
+    with patch.object(store, "load", counting(store.load)), patch.object(large, "region", counting(large.region)):
         yield looked
 
 

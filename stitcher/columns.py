@@ -162,7 +162,7 @@ class Gathering:
         """Add one chunk."""
         self._parts.append(of(evidence))
         self._waiting += len(self._parts[-1].nodes)
-        if self._waiting > max(len(self._parts[0].nodes), _WAITING_MAX):
+        if self._waiting > max(len(self._parts[0].nodes), _WAITING_NODES):
             self._parts = [total(self._parts)]
             self._waiting = 0
 
@@ -172,7 +172,7 @@ class Gathering:
         return Columns(gathered.nodes, gathered.links, gathered.slots, gathered.openings, decided)
 
 
-_WAITING_MAX = 250_000
+_WAITING_NODES = 250_000
 
 
 def ids(texts: Iterable[str]) -> Ids:

@@ -3,18 +3,14 @@
 A link is done with as soon as a directive says whether the two are one. A person stays listed with the time of his last growth.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Connection, DateTime, Integer, Table, Uuid, text
 
-from core.database import metadata, run
+from core.database import array, metadata
 from core.identifier import Identifier, IdentifierId, PersonId
-from stitcher.difference import Difference
-from stitcher.graph import Evidence
-from stitcher.resolve import Partition
 from stitcher.rules import Rules
 
 GROWTH_MAX = timedelta(hours=1)  # within which so many new identifiers, by event time, are too many
@@ -48,42 +44,31 @@ class Review:
         return self.at, self.one[0], self.other[0] if self.other else None
 
 
-def grown(partition: Partition, evidence: Evidence, difference: Difference, rules: Rules) -> Mapping[PersonId, int]:
-    """Return who of those that changed has too many identifiers that first came within an hour, and how many. Pure."""
-    sizes = Counter(partition.person.values())
-    large = {person for person in difference.people if sizes[person] >= rules.growth_identifiers_max}
-    times: dict[PersonId, list[datetime]] = defaultdict(list)
-    for node_id, person in partition.person.items() if large else ():
-        if person in large:
-            times[person].append(evidence.nodes[node_id].first_at)
-    most = {person: _most_within(sorted(own)) for person, own in times.items()}
-    return {person: count for person, count in most.items() if count >= rules.growth_identifiers_max}
+def record(connection: Connection, changed: Collection[PersonId], rules: Rules, now: datetime) -> None:
+    """Write down who of those that *changed*, as the tables have them by now, has too many identifiers that first came within
+    an hour of event time."""
+    if changed:
+        asked = {"people": array(changed), "most": rules.growth_identifiers_max, "hour": GROWTH_MAX, "now": now}
+        connection.execute(_RECORD, asked)
 
 
-def _most_within(times: Sequence[datetime]) -> int:
-    """The most of *times*, which are sorted, that lie within `GROWTH_MAX`."""
-    most, begin = 0, 0
-    for end, at in enumerate(times):
-        while at - times[begin] > GROWTH_MAX:
-            begin += 1
-        most = max(most, end - begin + 1)
-    return most
-
-
-def record(connection: Connection, growing: Mapping[PersonId, int], now: datetime) -> None:
-    """Write down who grew so fast."""
-    run(
-        connection,
-        """
-        INSERT INTO growth AS known (person_id, identifiers, at)
-        SELECT person_id, identifiers, :now FROM json_to_recordset(:rows) AS r(person_id uuid, identifiers int)
-         ORDER BY person_id
-        ON CONFLICT (person_id) DO UPDATE SET identifiers = excluded.identifiers, at = excluded.at
-         WHERE excluded.identifiers > known.identifiers
-        """,
-        [{"person_id": person, "identifiers": count} for person, count in growing.items()],
-        now=now,
-    )
+_RECORD = text(
+    """
+    INSERT INTO growth AS known (person_id, identifiers, at)
+    SELECT person_id, max(within), :now
+      FROM (
+        SELECT person_id, count(*) OVER (
+                 PARTITION BY person_id ORDER BY first_at RANGE BETWEEN CAST(:hour AS interval) PRECEDING AND CURRENT ROW
+               ) AS within
+          FROM identifier
+         WHERE component_id IN (SELECT component_id FROM identifier WHERE id = ANY(CAST(:people AS uuid[])))
+           AND person_id = ANY(CAST(:people AS uuid[]))
+      ) AS counted
+     GROUP BY person_id HAVING max(within) >= :most ORDER BY person_id
+    ON CONFLICT (person_id) DO UPDATE SET identifiers = excluded.identifiers, at = excluded.at
+     WHERE excluded.identifiers > known.identifiers
+    """
+)
 
 
 Place = tuple[datetime, IdentifierId, IdentifierId | None]

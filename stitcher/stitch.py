@@ -4,6 +4,7 @@ Either way the neighbourhoods that are touched are looked at, locked; what is ne
 the difference is written and announced.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from profiles import record, timeline
 from profiles.people import Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
-from stitcher import directives, graph, reviewing, store
+from stitcher import directives, graph, large, reviewing, store
 from stitcher.announce import Causes, announce
 from stitcher.decisions import Pair
 from stitcher.difference import Difference, compare
@@ -53,6 +54,14 @@ class Settlement:
             and self._stood(i, Standing.PRESUMED) != (i in self.partition.presumed)
         }
 
+    def grown(self, most: int) -> set[PersonId]:
+        """The people who changed and may have *most* identifiers or more."""
+        changed = self.difference.people
+        if not self.region.is_whole:
+            return set(changed)
+        sizes = Counter(person for person in self.partition.person.values() if person in changed)
+        return {person for person, size in sizes.items() if size >= most}
+
     def _stood(self, node_id: IdentifierId, standing: Standing) -> bool:
         member = self.region.members.get(node_id)
         return member is not None and member.standing is standing
@@ -77,9 +86,7 @@ def stitch(
         region, partition = settlement.region, settlement.partition
         with metrics.timed("write people"):
             store.write(connection, region, settlement.evidence, partition)
-            reviewing.record(
-                connection, reviewing.grown(partition, settlement.evidence, settlement.difference, rules), now
-            )
+            reviewing.record(connection, settlement.grown(rules.growth_identifiers_max), rules, now)
         with metrics.timed("write profiles"):
             record.record(connection, touchpoints, settlement.evidence.nodes.keys() - region.members.keys())
         with metrics.timed("announce"):
@@ -130,7 +137,8 @@ def _settle(
     opened, missing = set(opened), set[IdentifierId]()
     while True:
         with metrics.timed("look up"):
-            region = store.load(connection, change, index, opened=opened, missing=missing)
+            grown = None if opened or missing else large.region(connection, change, rules, index)
+            region = grown or store.load(connection, change, index, opened=opened, missing=missing)
         with metrics.timed("resolve"):
             evidence = change.onto(region.evidence)
             partition = resolve(evidence, rules, region.settled)

@@ -51,12 +51,14 @@ opening_table = Table(
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What is known of the neighbourhoods that a batch touches: rows, evidence, and what is settled of their edges."""
+    """What is known of the neighbourhoods that a batch touches: rows, evidence, and what is settled of their edges; all of it, or
+    (not *is_whole*) as much as it takes."""
 
     members: Mapping[IdentifierId, Member]
     evidence: Evidence
     refused: Mapping[Pair, str | None]
     settled: Settled
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +379,14 @@ def _links(
         },
     ).all()
     return {(row[0], row[1]): _link(row) for row in rows if row[0] in members and row[1] in members}
+
+
+def links_between(connection: Connection, ids: Collection[IdentifierId]) -> dict[Pair, tuple[Link, str | None]]:
+    """Return the links among *ids*, each with the reason why it is refused, if it is."""
+    statement = text(
+        f"SELECT {_LINK} FROM link WHERE one = ANY(CAST(:ids AS uuid[])) AND other = ANY(CAST(:ids AS uuid[]))"  # noqa: S608 - no value in it
+    )
+    return {(row[0], row[1]): _link(row) for row in connection.execute(statement, {"ids": array(ids)})}
 
 
 def _link(row: AnyRow) -> tuple[Link, str | None]:

@@ -1,13 +1,15 @@
 """The laws of the stitcher as it runs: batch by batch against PostgreSQL, with the pure function as the model."""
 
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 
 from core.directive import Directive
-from core.event import Event
+from core.event import Event, Mention
+from stitcher import large
 from stitcher.rules import Rules
 from tests.stitcher import database, histories
 from tests.stitcher.histories import BRIDGELESS, SHIPPED, TIGHT
@@ -81,6 +83,49 @@ def test_whenever_something_is_decided_it_is_as_if_it_had_always_been(
     assert {name: rows for name, rows in found.items() if rows != replayed[name]} == {
         name: rows for name, rows in replayed.items() if rows != found[name]
     }
+
+
+@st.composite
+def growing(draw: st.DrawFn) -> list[Event]:
+    """A history of people who only grow, into which now and then something falls that does not fit."""
+    calm = [
+        ("user_id", "", "A"),
+        ("email", "", "j@example.com"),
+        *(("wechat_openid", f"wx{i}", "o1") for i in range(5)),
+    ]
+    named = st.lists(st.sampled_from(calm + histories.WEAK), min_size=2, max_size=3, unique=True)
+    said = draw(st.lists(st.tuples(named, st.integers(0, 6)), min_size=3, max_size=12))
+    history = [
+        histories.event(f"g{i}", [Mention(n, v, s) for n, s, v in who], minute=minute)
+        for i, (who, minute) in enumerate(said)
+    ]
+    return history + draw(st.one_of(st.just([]), st.just([]), histories.histories(max_size=3)))
+
+
+@one_database
+@given(st.one_of(growing(), growing(), histories.histories(max_size=14)), RULES, st.randoms(use_true_random=False))
+def test_who_only_grows_comes_to_the_same_by_a_summary(
+    engine: Engine, history: list[Event], by: Rules, random: Random
+) -> None:
+    """A person of whom only a summary is looked at becomes whom looking at everything makes of him."""
+    database.empty(engine)
+
+    with patch.object(large, "LARGE_FROM", 1):
+        for event in random.sample(history, k=len(history)):
+            database.take(engine, [event], by)
+
+    with engine.connect() as connection:
+        assert database.state(connection) == histories.state(history, by)
+        assert _links(connection) == _links_of(history, by)
+
+
+def _links(connection: Connection) -> set[tuple[object, ...]]:
+    return set(connection.execute(text("SELECT one::text, other::text, first_at, last_at, count FROM link")).all())
+
+
+def _links_of(history: list[Event], by: Rules) -> set[tuple[object, ...]]:
+    evidence, _ = histories.resolved(history, by)
+    return {(*ends, link.first_at, link.basis.last_at, link.count) for ends, link in evidence.links.items()}
 
 
 @one_database
