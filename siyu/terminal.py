@@ -78,6 +78,8 @@ _CHINESE = {
     "nothing would change": "不会有任何变化",
     "there is more than is shown": "未全部显示",
     "why these are one person": "为什么是同一个人",
+    "opened by another": "由他人打开",
+    "people in all": "人打开过",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 

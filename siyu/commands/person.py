@@ -17,7 +17,7 @@ from profiles import people, profile
 from profiles.timeline import Filter
 from siyu.deciding import By, IsPreview, Manner, Why, decide
 from siyu.system import System, opened
-from siyu.terminal import answering, out, write_json, write_table
+from siyu.terminal import answering, out, say, write_json, write_table
 from stitcher import asking, splitting, timelines
 from stitcher.timelines import Place
 
@@ -146,6 +146,8 @@ def _what(row: Mapping[str, Any]) -> str:
     money = [f"{row['amount'] / 100:.2f} {row['currency']}"] if row["amount"] else []
     said = [f"{name}={value}" for name, value in (row["properties"] or {}).items()]
     others = [f"{len(row['others'])} ids"] if row["others"] else []
+    if row["kind"] == "opened":
+        others = [f"{say('opened by another')}, {row['fan_out']} {say('people in all')}"]
     return " · ".join([*([row["article_title"]] if row["article_title"] else []), *money, *said, *others])
 
 

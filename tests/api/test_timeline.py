@@ -167,3 +167,49 @@ def test_every_event_is_on_exactly_one_timeline(history: list[tuple[set[str], in
         ]
 
     assert sorted(told) == sorted(event.id for event in happened)
+
+
+def test_a_link_that_another_opened_is_told_on_both_timelines(world: World, sales: httpx.Client) -> None:
+    """The event is the opener's; the other's timeline says that it was opened, by whom, and by how many."""
+    world.happens("user_id:A", PHONE, minute=1)
+    for minute, cookie in ((2, "c1"), (3, "c2")):
+        world.happens(
+            {"namespace": "anonymous_id", "scope": "h5", "value": cookie},
+            {"namespace": "phone", "value": PHONE.partition(":")[2], "role": "recipient"},
+            {"namespace": "link_token", "value": "t1"},
+            type="sms.clicked",
+            channel="sms",
+            minute=minute,
+        )
+
+    his = sales.get(f"/v1/people/{world.person(PHONE)}/timeline", params={"channel": "sms"}).json()["data"]
+    stranger = world.person("anonymous_id@h5:c2")
+    others = sales.get(f"/v1/people/{stranger}/timeline", params={"channel": "sms"}).json()["data"]
+
+    assert [(line["kind"], line["type"]) for line in his] == [("opened", "sms.clicked"), ("event", "sms.clicked")]
+    assert (his[0]["by"], his[0]["fan_out"]) == (stranger, 2)
+    assert [line["kind"] for line in others] == ["event"]
+    profile = sales.get(f"/v1/people/{world.person(PHONE)}").json()
+    assert {i["identifier"]: i["standing"] for i in profile["identifiers"]}["anonymous_id@h5:c1"] == "presumed"
+
+
+def test_what_was_sent_to_a_phone_that_changed_hands_stays_with_who_had_it_then(
+    world: World, sales: httpx.Client
+) -> None:
+    delivered = {"namespace": "phone", "value": PHONE.partition(":")[2], "role": "recipient"}
+    world.happens("user_id:A", PHONE, minute=1)
+    early = world.happens(delivered, type="sms.delivered", channel="sms", minute=5)
+    change = world.happens("user_id:B", PHONE, minute=10)
+    late = world.happens(delivered, type="sms.delivered", channel="sms", minute=15)
+
+    def sent_to(user: str) -> list[str]:
+        page = sales.get(f"/v1/people/{world.person(user)}/timeline", params={"channel": "sms"}).json()
+        return [line["id"] for line in page["data"]]
+
+    def whose(as_of: str | None) -> str:
+        asked = {"identifiers": [PHONE], **({"as_of": as_of} if as_of else {})}
+        return str(sales.post("/v1/people/lookup", json=asked).json()["data"][0]["person_id"])
+
+    assert (sent_to("user_id:A"), sent_to("user_id:B")) == ([early.id], [late.id])
+    assert whose(None) == whose(change.occurred_at.isoformat()) == world.person("user_id:B")
+    assert whose(early.occurred_at.isoformat()) == world.person("user_id:A")
