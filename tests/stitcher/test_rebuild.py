@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from core.database import transaction
 from core.directive import Directive
-from core.event import Event
+from core.event import Event, Trust
 from stitcher import rebuild
 from stitcher.examination import Report, check
 from stitcher.rules import Rules
@@ -22,6 +22,23 @@ from tests.stitcher.test_cases import event_of
 from tests.stitcher.test_store_laws import batches, carry_out, mixed, one_database
 
 RULES = st.sampled_from([SHIPPED, TIGHT, BRIDGELESS])
+
+# Rules by which events are read otherwise: other anchors, other links, identifiers that name nobody any more or do so at last.
+_NAMESPACES = SHIPPED.namespaces
+OTHERWISE = {
+    "a mailbox that is no better than a cookie": {"email": replace(_NAMESPACES["email"], kind="weak")},
+    "a device that is as good as a login": {"device_id": replace(_NAMESPACES["device_id"], kind="strong", rank=1)},
+    "phones before all else": {"phone": replace(_NAMESPACES["phone"], rank=1)},
+    "a kind of identifier that was not known": {"loyalty": replace(_NAMESPACES["phone"], rank=6)},
+    "a kind of identifier that only hints": {"wechat_openid": replace(_NAMESPACES["wechat_openid"], kind="hint")},
+}
+READ_OTHERWISE = st.sampled_from(
+    [
+        *(replace(SHIPPED, namespaces={**_NAMESPACES, **changed}) for changed in OTHERWISE.values()),
+        replace(SHIPPED, namespaces={name: each for name, each in _NAMESPACES.items() if name != "user_id"}),
+        replace(SHIPPED, trust=dict.fromkeys(Trust, SHIPPED.trust[Trust.BROWSER])),
+    ]
+)
 
 
 def checked(engine: Engine, by: Rules = SHIPPED) -> Report:
@@ -140,3 +157,28 @@ def test_stitching_goes_on_after_a_rebuild_by_other_rules(
     with engine.connect() as connection:
         assert database.state(connection) == histories.state(history + late, by)
     assert checked(engine, by).differences == {}
+
+
+@one_database
+@given(histories.histories(), histories.histories(max_size=5), READ_OTHERWISE, st.randoms(use_true_random=False))
+def test_rules_by_which_events_are_read_otherwise_move_touchpoints_too(
+    engine: Engine, history: list[Event], more: list[Event], by: Rules, random: Random
+) -> None:
+    """To other rules and back: either time all is as if those rules had always been in force, and every id leads somewhere."""
+    database.empty(engine)
+    late = [replace(event, id=f"late-{event.id}") for event in more]
+    for batch in batches(history, random):
+        database.take(engine, batch)
+
+    rebuilt(engine, by)
+
+    with engine.connect() as connection:
+        assert database.state(connection) == histories.state(history, by)
+    assert checked(engine, by).differences == {}
+    database.take(engine, late, by)
+    with engine.connect() as connection:
+        assert database.state(connection) == histories.state(history + late, by)
+    rebuilt(engine)
+    with engine.connect() as connection:
+        assert database.state(connection) == histories.state(history + late)
+    assert checked(engine).differences == {}
