@@ -84,13 +84,12 @@ def load(
     further ones to be looked at. Raises `Contended` when another worker moved something between looking and locking.
     """
     asked = {*change.touched, *opened, *missing}
-    if opened:
-        asked |= _seen_by(connection, opened)
+    asked |= _seen_by(connection, opened)
     asked |= {end for ends in directives.on_subjects(connection, asked, index).must for end in ends}
     openings = _openings(connection, "token_id", change.openings)
     asked |= {i for o in (*openings.values(), *change.openings.values()) if o for i in (o.opener, *o.recipients)}
     members = _locked(connection, asked)
-    if _openings(connection, "token_id", change.openings) != openings:
+    if _openings(connection, "token_id", change.openings) != openings or not _seen_by(connection, opened) <= asked:
         raise Contended("another worker moved what this batch had read")
     displaced = {known.opener for token, known in openings.items() if _displaces(change.openings.get(token), known)}
     settled = _settled(members.values(), opened, displaced)
@@ -329,6 +328,8 @@ def _settled(
 
 
 def _seen_by(connection: Connection, ids: Collection[IdentifierId]) -> set[IdentifierId]:
+    if not ids:
+        return set()
     statement = text(
         "SELECT other::text FROM link WHERE one = ANY(CAST(:ids AS uuid[]))"
         " UNION SELECT one::text FROM link WHERE other = ANY(CAST(:ids AS uuid[]))"

@@ -2,12 +2,13 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import timedelta
 from random import Random
 from typing import Any
+from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
@@ -19,11 +20,13 @@ from core.directive import Directive, EventName, Kind
 from core.directive import encode as directive_bytes
 from core.errors import Contended
 from core.event import Event, encode
+from core.identifier import IdentifierId
 from core.log.kafka import KafkaLog
 from core.log.port import DIRECTIVES, EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED, Log, Position, Record, Stored
 from core.log.postgres import PostgresLog
 from core.outbox import Cursor
 from profiles import people
+from stitcher import store
 from stitcher.worker import GROUP, Stitcher
 from tests.stitcher import database, histories
 from tests.stitcher.histories import DAY, INDEX, SHIPPED
@@ -158,6 +161,29 @@ def test_what_is_decided_amid_the_storm_holds(engine: Engine, database_url: str,
         assert database.state(connection) == histories.state(history, SHIPPED, decided)
         assert [name for name in expected if found[name] != expected[name]] == []
     the_announcements_are_whole_and_in_order(engine)
+
+
+def test_whom_another_worker_links_to_what_is_being_opened_is_not_overlooked(engine: Engine) -> None:
+    """c1 stood apart, until one worker finds that both phones are one person's; while he looks whom c1 saw, it sees somebody."""
+    history = [
+        event_of(str(number), {"who": who}, number) for number, who in enumerate(["c1 p:1", "c1 p:2", "p:1 p:2"])
+    ]
+    meanwhile = event_of("3", {"who": "c1 m:j"}, 3)
+    database.take(engine, history[:2])
+    seen_by = store._seen_by
+
+    def overtaken(connection: Connection, ids: Collection[IdentifierId]) -> set[IdentifierId]:
+        seen = seen_by(connection, ids)
+        if ids:
+            database.take(engine, [meanwhile])
+        return seen
+
+    with patch.object(store, "_seen_by", overtaken), pytest.raises(Contended):
+        database.take(engine, history[2:])
+    database.take(engine, history[2:])
+
+    with engine.connect() as connection:
+        assert database.state(connection) == histories.state([*history, meanwhile])
 
 
 def test_the_same_new_person_at_the_same_moment_is_made_once(engine: Engine, database_url: str) -> None:
