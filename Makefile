@@ -29,9 +29,11 @@ check: $(READY) ## all of it: style, types, import contracts, tests
 
 test: check ## the same
 
-laws: $(READY) ## explore the laws over many more generated histories
-	$(BIN)/pytest --hypothesis-profile laws tests/stitcher/test_laws.py tests/stitcher/test_store_laws.py \
-	  tests/stitcher/test_stateful.py tests/profiles/test_summary.py tests/profiles/test_sharetree.py
+laws: $(READY) ## explore the laws over many more generated histories: 10,000 each, 1,000 where PostgreSQL is asked
+	$(BIN)/pytest --hypothesis-profile laws tests/stitcher/test_laws.py tests/stitcher/test_whole.py \
+	  tests/profiles/test_summary.py tests/profiles/test_sharetree.py
+	$(BIN)/pytest --hypothesis-profile laws-in-postgres tests/stitcher/test_store_laws.py tests/stitcher/test_stateful.py \
+	  tests/stitcher/test_rebuild.py tests/stitcher/test_previewing.py
 
 bench: $(READY) ## measure on the real cascades (needs ../shared/data)
 	$(BIN)/python -m bench

@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 # The ordinary run looks at the same examples every time where it decides about a change; `make laws` explores.
 settings.register_profile("default", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.register_profile("laws", deadline=None, max_examples=10_000, print_blob=True)
+# A history through PostgreSQL takes some hundred times as long as through the pure function.
+settings.register_profile("laws-in-postgres", deadline=None, max_examples=1_000, print_blob=True)
 settings.load_profile("default")
 
 
