@@ -1,7 +1,8 @@
 """The cases of docs/identity.md, as data: `cases/*.toml`. Each is asked of the pure function in every order, and of PostgreSQL.
 
 How a case is written. *events*, in the order of arrival: the text alone, or a table with `who`, `minute` (of the event;
-without it, its place in the case), `strength` (proven), `trust` (server), and further fields of the event; `{ again = 2 }`
+without it, its place in the case), `strength` (proven), `trust` (server), `identifiers` in a sender's own writing (besides
+those of `who`, in the notation below), and further fields of the event; `{ again = 2 }`
 is the second event once more. Identifiers: `A` or `U7` is a user, `o:x/wx1` an openid of account wx1, `u:1` a unionid,
 `p:1` a phone, `m:j` a mail, `c1` a cookie, `d:k` a device, `t:1` a link token; `=role` behind it where it does not act.
 `{1..30}` makes thirty of the line, each with its number. *decided*, what was decided about them: `must_link A B`,
@@ -221,7 +222,7 @@ def event_of(name: str, fields: Mapping[str, Any], place: int) -> Event:
         "type": fields.get("type", "page.viewed"),
         "channel": "web",
         "occurred_at": (DAY + timedelta(minutes=fields.get("minute", place))).isoformat(),
-        "identifiers": [mention_of(token) for token in fields["who"].split()],
+        "identifiers": [*(mention_of(token) for token in fields["who"].split()), *fields.get("identifiers", ())],
         "strength": fields.get("strength", "proven"),
         "properties": fields.get("properties", {}),
     }
