@@ -344,8 +344,8 @@ _LINKS = text(
     UNION ALL
     SELECT {_LINK} FROM link WHERE other = ANY(CAST(:open AS uuid[])) AND NOT one = ANY(CAST(:open AS uuid[]))
     UNION ALL
-    SELECT {_LINK} FROM link WHERE trusted_weight IS NOT NULL AND one = ANY(CAST(:ajar AS uuid[]))
-       AND NOT other = ANY(CAST(:open AS uuid[]))
+    SELECT {_LINK} FROM link WHERE (trusted_weight IS NOT NULL OR other = ANY(CAST(:ajar AS uuid[])))
+       AND one = ANY(CAST(:ajar AS uuid[])) AND NOT other = ANY(CAST(:open AS uuid[]))
     UNION ALL
     SELECT {_LINK} FROM link WHERE trusted_weight IS NOT NULL AND other = ANY(CAST(:ajar AS uuid[]))
        AND NOT one = ANY(CAST(:open AS uuid[])) AND NOT one = ANY(CAST(:ajar AS uuid[]))
@@ -362,7 +362,8 @@ def _links(
     """Return the links among *members*.
 
     Those of closed identifiers to the rest of the world, which may be many, stay where they are; of one that is closed in the
-    second round only (*ajar*), those that trusted sources vouch for still matter.
+    second round only (*ajar*), those that trusted sources vouch for still matter, and those to others of the kind: whose both
+    are is for trusted sources to say, and with it whether what the public says of the two is refused.
     """
     if not members:
         return {}
