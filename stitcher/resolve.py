@@ -210,7 +210,7 @@ def _partition(
     alone = {i for i in second.closures if i in person and second.links_nothing(i) and people.is_alone(i)}
     generic = frozenset(i for i in alone if i not in decided.blocked)
     refused = {
-        ends: whole.refused.get(ends) or _reason(ends, decided, alone)
+        ends: whole.refused.get(ends) or _reason(ends, decided, alone, people, whole.contested)
         for ends in links
         if person[ends[0]] != person[ends[1]]
     }
@@ -231,10 +231,20 @@ def _partition(
     )
 
 
-def _reason(ends: Pair, decided: Decisions, alone: Collection[IdentifierId]) -> Reason:
+def _reason(
+    ends: Pair,
+    decided: Decisions,
+    alone: Collection[IdentifierId],
+    people: Groups,
+    contested: Collection[IdentifierId],
+) -> Reason:
+    """Say why a link joins nothing that no rule refused by itself: by what its two ends have come to, and by nothing else."""
     if not decided.blocked.isdisjoint(ends):
         return Reason.BLOCKED
-    return Reason.GENERIC if ends[0] in alone or ends[1] in alone else Reason.CONTESTED
+    if ends[0] in alone or ends[1] in alone:
+        return Reason.GENERIC
+    is_kept_apart = ends[0] not in contested and ends[1] not in contested and people.forbid(*map(people.find, ends))
+    return Reason.CANNOT_LINK if ends in decided.cannot or is_kept_apart else Reason.CONTESTED
 
 
 @dataclass(slots=True)

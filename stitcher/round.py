@@ -237,9 +237,7 @@ class Decider:
                     continue
                 if self._links_nothing(weak) or self._links_nothing(strong):
                     continue
-                if people.forbid(people.find(weak), people.find(strong)):
-                    self.refused[ends] = Reason.CANNOT_LINK
-                else:
+                if not people.forbid(people.find(weak), people.find(strong)):
                     saw[weak].append(strong)
         return saw
 
