@@ -25,7 +25,7 @@ def add(connection: Connection, touchpoints: Iterable[Touchpoint], fresh: Collec
 
     The caller holds the neighbourhoods of the anchors locked.
     """
-    sums = _sums(touchpoints)
+    sums = sums_of(touchpoints)
     before = of_identifiers(connection, sums.keys() - set(fresh))
     _insert(connection, {i: s for i, s in sums.items() if i not in before})
     _update(connection, {i: before[i] + s for i, s in sums.items() if i in before})
@@ -36,7 +36,7 @@ def replace(connection: Connection, anchors: Collection[IdentifierId], touchpoin
     connection.execute(
         text("DELETE FROM summary WHERE identifier_id = ANY(CAST(:ids AS uuid[]))"), {"ids": array(anchors)}
     )
-    _insert(connection, _sums(touchpoints))
+    _insert(connection, sums_of(touchpoints))
 
 
 def of_identifiers(connection: Connection, ids: Collection[IdentifierId]) -> dict[IdentifierId, Summary]:
@@ -55,7 +55,8 @@ def of_person(connection: Connection, ids: Collection[IdentifierId]) -> Summary:
     return summary.total(of_identifiers(connection, ids).values())
 
 
-def _sums(touchpoints: Iterable[Touchpoint]) -> dict[IdentifierId, Summary]:
+def sums_of(touchpoints: Iterable[Touchpoint]) -> dict[IdentifierId, Summary]:
+    """Return what *touchpoints* add up to, by anchor, in the order in which anchors first appear."""
     sums: dict[IdentifierId, Summary] = {}
     for touchpoint in touchpoints:
         if touchpoint.anchor is not None:

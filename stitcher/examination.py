@@ -194,7 +194,7 @@ class _Reading:
                 right.append(touchpoint)
             else:
                 self._move(recorded, touchpoint)
-        sums = _sums(right)
+        sums = summaries.sums_of(right)
         self.wrong.update(self.kept.wrong(sums.items()))
         self.events += len(chunk)
         return right
@@ -205,7 +205,7 @@ class _Reading:
         self.wrong -= self.elsewhere.keys()
         for anchors in portions(list(self.elsewhere), ANCHORS_MAX):
             stay = [t for t in timeline.under(connection, anchors) if t.uid not in self.moved]
-            sums, known = _sums(stay), summaries.of_identifiers(connection, anchors)
+            sums, known = summaries.sums_of(stay), summaries.of_identifiers(connection, anchors)
             for anchor in anchors:
                 own = self.elsewhere[anchor]
                 expected = sums[anchor] + own if anchor in sums else own
@@ -221,16 +221,6 @@ class _Reading:
         for anchor in {recorded.standing.anchor, touchpoint.anchor} - {None}:
             assert anchor is not None
             self.parts.setdefault(anchor, set()).update(record.parts(touchpoint))
-
-
-def _sums(touchpoints: Iterable[Touchpoint]) -> dict[IdentifierId, Summary]:
-    sums: dict[IdentifierId, Summary] = {}
-    for touchpoint in touchpoints:
-        if touchpoint.anchor is not None:
-            more = summary.of(touchpoint)
-            known = sums.get(touchpoint.anchor)
-            sums[touchpoint.anchor] = known + more if known else more
-    return sums
 
 
 # What is told of it

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sqlalchemy import Connection, text
 
-from core.database import array, copy, run
+from core.database import array, run
 from core.event import EventUid
 from core.identifier import BlindIndex, IdentifierId, PersonId
 from profiles import people, summaries, timeline
@@ -25,10 +25,10 @@ from stitcher import columns, comparison, directives, examination, graph, kept, 
 from stitcher.announce import Causes, announce
 from stitcher.columns import NOWHERE, Mask, Places
 from stitcher.comparison import Matched
-from stitcher.decisions import Decisions, Pair
+from stitcher.decisions import Decisions
 from stitcher.difference import Difference, compare
 from stitcher.examination import ANCHORS_MAX, Examination, Report, portions
-from stitcher.graph import Basis, Evidence, Link, Opening, Weight
+from stitcher.graph import Evidence
 from stitcher.resolve import Partition, Settled, resolve
 from stitcher.round import Closure
 from stitcher.rules import Rules
@@ -58,7 +58,7 @@ def rebuild(connection: Connection, rules: Rules, index: BlindIndex, now: dateti
         shadow.add_late(_restand(connection, uids, rules, index, decided))
     for anchors in portions(sorted(found.summaries), ANCHORS_MAX):
         summaries.replace(connection, anchors, timeline.under(connection, anchors))
-    _write_openings(connection, *found.openings)
+    store.write_openings(connection, *found.openings)
     concerned = _concerned(found, shadow)
     for settlement in _settlements(connection, found, rules):
         _announce(connection, settlement, concerned, now)
@@ -73,15 +73,6 @@ def _restand(
     touchpoints = graph.read(events, rules, index, decided)[0]
     timeline.restand(connection, touchpoints)
     return touchpoints
-
-
-def _write_openings(
-    connection: Connection, before: Mapping[IdentifierId, Opening], after: Mapping[IdentifierId, Opening]
-) -> None:
-    wrong = [token for token in {**before, **after} if before.get(token) != after.get(token)]
-    connection.execute(text("DELETE FROM opening WHERE token_id = ANY(CAST(:ids AS uuid[]))"), {"ids": array(wrong)})
-    rows = [(t, o.at, o.event_id, o.uid, o.opener, array(o.recipients)) for t in wrong if (o := after.get(t))]
-    copy(connection, "opening", ("token_id", "at", "event_id", "uid", "opener", "recipients"), rows)
 
 
 def _concerned(found: Examination, shadow: Shadow) -> dict[PersonId, set[str]]:
@@ -200,23 +191,9 @@ def _labels(matched: Matched) -> Places:
 def _region(connection: Connection, ids: Sequence[IdentifierId], evidence: Evidence) -> Region:
     """Return what the table says of the identifiers *ids*; openings are written already."""
     members = {member.id: member for member in people.members(connection, ids)}
-    links = _links(connection, ids)
+    links = store.links_from(connection, ids)
     known = Evidence({}, {ends: link for ends, (link, _) in links.items()}, evidence.openings)
     return Region(members, known, {ends: refused for ends, (_, refused) in links.items()}, Settled())
-
-
-def _links(connection: Connection, ids: Sequence[IdentifierId]) -> dict[Pair, tuple[Link, str | None]]:
-    statement = text(
-        "SELECT one::text, other::text, weight, first_at, last_at, count, trusted_weight, trusted_last_at, refused"
-        "  FROM link WHERE one = ANY(CAST(:ids AS uuid[]))"
-    )
-    found = {}
-    for one, other, weight, first_at, last_at, count, trusted_weight, trusted_last_at, refused in connection.execute(
-        statement, {"ids": array(ids)}
-    ):
-        trusted = Basis(Weight(trusted_weight), trusted_last_at) if trusted_weight else None
-        found[one, other] = Link(Basis(Weight(weight), last_at), trusted, first_at, count), refused
-    return found
 
 
 def _without(connection: Connection, region: Region, evidence: Evidence, partition: Partition) -> Region:

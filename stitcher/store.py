@@ -197,7 +197,7 @@ def write(connection: Connection, region: Region, evidence: Evidence, partition:
     people.insert(connection, [member for member in changed if member.id not in region.members])
     people.update(connection, [m for m in changed if m.id in region.members and m != region.members[m.id]])
     _write_links(connection, region, evidence, partition)
-    _write_openings(connection, region.evidence.openings, evidence.openings)
+    write_openings(connection, region.evidence.openings, evidence.openings)
 
 
 def nobodys(connection: Connection) -> Iterator[tuple[Identifier, Standing, Sequence[PersonId]]]:
@@ -391,6 +391,12 @@ def links_between(connection: Connection, ids: Collection[IdentifierId]) -> dict
     return {(row[0], row[1]): _link(row) for row in connection.execute(statement, {"ids": array(ids)})}
 
 
+def links_from(connection: Connection, ids: Collection[IdentifierId]) -> dict[Pair, tuple[Link, str | None]]:
+    """Return the links whose lesser end is one of *ids*, each with the reason why it is refused, if it is."""
+    statement = text(f"SELECT {_LINK} FROM link WHERE one = ANY(CAST(:ids AS uuid[]))")  # noqa: S608 - no value in it
+    return {(row[0], row[1]): _link(row) for row in connection.execute(statement, {"ids": array(ids)})}
+
+
 def _link(row: AnyRow) -> tuple[Link, str | None]:
     _, _, weight, first_at, last_at, count, trusted_weight, trusted_last_at, refused = row
     basis = Basis(_WEIGHTS[weight], last_at)
@@ -459,9 +465,10 @@ def _refusal(reason: Reason | None) -> str | None:
     return reason.value if reason else None
 
 
-def _write_openings(
+def write_openings(
     connection: Connection, before: Mapping[IdentifierId, Opening], after: Mapping[IdentifierId, Opening]
 ) -> None:
+    """Write the difference between the first openings that were known *before* and those known *after*."""
     columns = ("token_id", "at", "event_id", "uid", "opener", "recipients")
     rows = {
         t: (t, o.at, o.event_id, o.uid, o.opener, array(o.recipients)) for t, o in after.items() if before.get(t) != o
