@@ -17,44 +17,44 @@ WINDOW_BYTES_MAX = 8 << 20  # what RFC 9659 lets a sender ask of a zstd decoder
 _ENOUGH = BODY_BYTES_MAX + 1
 
 
-async def read(request: Request) -> bytes:
+async def read(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """Return the decompressed body of *request*.
 
-    Answers 413 as soon as more than 1 MiB came, or came out, and 415 for a compression other than gzip, br and zstd.
-    Raises `InvalidEvent` when the body is cut short or is not compressed as it says.
+    Answers 413 as soon as more than *bytes_max* (at most 1 MiB) came, or came out, and 415 for a compression other than
+    gzip, br and zstd. Raises `InvalidEvent` when the body is cut short or is not compressed as it says.
     """
     decoded = _DECODERS.get(request.headers.get("content-encoding", "identity").strip().lower())
     if decoded is None:
         raise HTTPException(415, "a body may be compressed by gzip, br or zstd, once")
-    received = await _received(request)
+    received = await _received(request, bytes_max)
     try:
         body = decoded(received)
     except (zlib.error, brotli.error, zstandard.ZstdError, EOFError):
         raise InvalidEvent("invalid_compression", "the body is not compressed as its Content-Encoding says") from None
-    if len(body) > BODY_BYTES_MAX:
-        raise _too_large()
+    if len(body) > bytes_max:
+        raise _too_large(bytes_max)
     return body
 
 
-async def _received(request: Request) -> bytes:
+async def _received(request: Request, bytes_max: int) -> bytes:
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and (len(declared) > 9 or int(declared) > BODY_BYTES_MAX):
-        raise _too_large()
+    if declared.isdecimal() and (len(declared) > 9 or int(declared) > bytes_max):
+        raise _too_large(bytes_max)
     chunks: list[bytes] = []
     size_bytes = 0
     try:
         async for chunk in request.stream():
             chunks.append(chunk)
             size_bytes += len(chunk)
-            if size_bytes > BODY_BYTES_MAX:
-                raise _too_large()
+            if size_bytes > bytes_max:
+                raise _too_large(bytes_max)
     except ClientDisconnect:
         raise InvalidEvent("incomplete", "the body ended early") from None
     return b"".join(chunks)
 
 
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"a body has at most {BODY_BYTES_MAX} bytes, also when it is decompressed")
+def _too_large(bytes_max: int) -> HTTPException:
+    return HTTPException(413, f"a body has at most {bytes_max} bytes, also when it is decompressed")
 
 
 def _gunzipped(body: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """Collecting over HTTP: `POST /v1/events`."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,38 +11,16 @@ from pydantic import TypeAdapter
 
 from core.errors import InvalidEvent
 from core.event import Submission
-from core.keys import Key
-from core.metrics import EVENTS_ACCEPTED
 from ingest import body
 from ingest.auth import FindKey, secret_in, writer
-from ingest.commit import GroupCommit
-from ingest.receive import Receiver
+from ingest.intake import Intake, Receipt
 
 EVENTS_MAX = 500
-SLICE_EVENTS = 50  # received at a stretch; then other requests have their turn
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """An event that was not taken: where it stood among those submitted, and why."""
-
-    index: int
-    code: str
-    detail: str
-    pointer: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """How many of the events the log has, and which it has not."""
-
-    accepted: int
-    rejected: Sequence[Rejection]
-
-
-def routes(receiver: Receiver, commit: GroupCommit, find_key: FindKey) -> APIRouter:
+def routes(intake: Intake, find_key: FindKey) -> APIRouter:
     """Return the routes that take events, for an application that knows how to answer our errors."""
-    router = APIRouter(route_class=_RawRoute, tags=["collecting"])
+    router = APIRouter(route_class=RawRoute, tags=["collecting"])
 
     @router.post("/v1/events", status_code=202, responses=_RESPONSES, openapi_extra=_request())
     async def collect_events(request: Request) -> Response:
@@ -57,29 +34,13 @@ def routes(receiver: Receiver, commit: GroupCommit, find_key: FindKey) -> APIRou
         key = None if secret is None else await writer(secret, find_key)
         submitted = _submitted(await body.read(request))
         key = key or await writer(submitted.write_key, find_key)
-        receipt = await collect(submitted.events, key, receiver, commit)
+        receipt = await intake.take(submitted.events, key)
         if receipt.rejected and not submitted.is_batch:
             fault = receipt.rejected[0]
             raise InvalidEvent(fault.code, fault.detail, fault.pointer)
         return Response(orjson.dumps(receipt), 202, media_type="application/json")
 
     return router
-
-
-async def collect(documents: Sequence[object], key: Key, receiver: Receiver, commit: GroupCommit) -> Receipt:
-    """Receive *documents*, and return when the log has those that are events. Raises `Unavailable` when it has not."""
-    records = []
-    rejected = []
-    for index, document in enumerate(documents):
-        try:
-            records.append(receiver.receive(document, key)[1])
-        except InvalidEvent as error:
-            rejected.append(Rejection(index, error.code, error.detail, error.pointer))
-        if index % SLICE_EVENTS == SLICE_EVENTS - 1:
-            await asyncio.sleep(0)
-    await commit.put(records)
-    EVENTS_ACCEPTED.labels(key.trust).inc(len(records))
-    return Receipt(len(records), rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +76,7 @@ def _batch(document: Mapping[str, object]) -> Sequence[object]:
     return events
 
 
-class _RawRoute(APIRoute):
+class RawRoute(APIRoute):
     """A route whose endpoint reads the body itself: FastAPI documents it and otherwise keeps out of the way."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

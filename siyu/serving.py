@@ -16,14 +16,16 @@ from sqlalchemy import Connection
 
 from api import app as api
 from api import probes
-from core import keys, metrics
+from core import keys, metrics, settings
 from core.database import transaction
 from core.keys import Key
-from core.log.port import DIRECTIVES, EVENTS
+from core.log.port import DIRECTIVES, EVENTS, QUARANTINE
 from core.relay import Relay
-from ingest import http as collector
+from ingest import collectors
 from ingest.auth import KeyCache
+from ingest.collectors import Ground
 from ingest.commit import GroupCommit
+from ingest.intake import Intake
 from ingest.receive import Receiver
 from siyu.background import Background
 from siyu.system import System
@@ -48,17 +50,35 @@ def receiver_of(system: System) -> Receiver:
     return Receiver(system.rules.namespaces, defaults, system.index, system.clock)
 
 
+def intake_of(system: System) -> Intake:
+    """Return where the collectors of *system* bring what they have read."""
+    events, refused = GroupCommit(system.log, EVENTS), GroupCommit(system.log, QUARANTINE)
+    return Intake(receiver_of(system), events, refused, system.clock)
+
+
+def ground_of(system: System, intake: Intake) -> Ground:
+    """Return what the collectors of *system* stand on."""
+    return Ground(
+        intake=intake,
+        find_key=KeyCache(_key_finder(system)),
+        channels=system.channels,
+        engine=system.engine,
+        signing_key=settings.index_key(system.settings),
+        public_url=system.settings.public_url.rstrip("/"),
+    )
+
+
 def application(system: System, roles: Collection[Role]) -> FastAPI:
     """Return the web application of *roles*; what it has accepted it brings into the log before it ends."""
-    commit = GroupCommit(system.log, EVENTS)
+    intake = intake_of(system)
     routers = api.answering() if Role.API in roles else [probes.router]
     if Role.COLLECT in roles:
-        routers.append(collector.routes(receiver_of(system), commit, KeyCache(_key_finder(system))))
+        routers += collectors.routers(ground_of(system, intake))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await commit.close()
+        await intake.close()
 
     return api.create(
         system.engine,
@@ -110,6 +130,7 @@ def start_stitching(system: System, background: Background) -> None:
 
     background.start("stitcher", run_stitcher)
     background.start("directives", carrying_out(system))
+    background.start("refusals", keeping_refusals(system))
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
 
 
@@ -119,6 +140,16 @@ def carrying_out(system: System) -> Callable[[threading.Event], None]:
     def run(stop: threading.Event) -> None:
         with system.log.consumer(DIRECTIVES, GROUP) as consumer:
             system.stitcher().run_directives(consumer, stop)
+
+    return run
+
+
+def keeping_refusals(system: System) -> Callable[[threading.Event], None]:
+    """Return the loop that keeps what the collectors could not take."""
+
+    def run(stop: threading.Event) -> None:
+        with system.log.consumer(QUARANTINE, GROUP) as consumer:
+            system.stitcher().run_refusals(consumer, stop)
 
     return run
 

@@ -14,6 +14,8 @@ from core.log.kafka import KafkaLog
 from core.log.port import Log
 from core.log.postgres import PostgresLog
 from core.settings import Settings
+from ingest import channels
+from ingest.channels import Channels
 from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
 from stitcher import rules
 from stitcher.rules import Rules
@@ -30,6 +32,7 @@ class System:
     rules: Rules
     index: BlindIndex
     clock: Clock
+    channels: Channels
 
     def stitcher(self) -> Stitcher:
         """Return a stitcher over this system."""
@@ -41,6 +44,7 @@ def opened() -> Iterator[System]:
     """Open what the settings name, with the schema brought up to date, and close it at the end."""
     chosen = settings.load()
     rules_chosen = _rules(chosen)
+    accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
     try:
@@ -48,7 +52,7 @@ def opened() -> Iterator[System]:
         log = _log(chosen, engine)
         try:
             index = BlindIndex(settings.index_key(chosen))
-            yield System(chosen, engine, log, rules_chosen, index, system_clock)
+            yield System(chosen, engine, log, rules_chosen, index, system_clock, accounts)
         finally:
             log.close()
     finally:

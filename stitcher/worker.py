@@ -25,6 +25,7 @@ from core.log.port import Consumer, Position, Stored
 from core.quarantine import Quarantined
 from profiles.touchpoint import Touchpoint
 from stitcher.carrying_out import carry_out
+from stitcher.refusals import quarantined
 from stitcher.rules import Rules
 from stitcher.stitch import stitch
 
@@ -67,6 +68,10 @@ class Stitcher:
     def run_directives(self, consumer: Consumer, stop: threading.Event) -> None:
         """Carry out directives, one by one, until *stop* is set."""
         self._run(consumer, stop, 1, self.take_directives)
+
+    def run_refusals(self, consumer: Consumer, stop: threading.Event) -> None:
+        """Keep in quarantine what the collectors could not take, until *stop* is set."""
+        self._run(consumer, stop, BATCH_EVENTS_MAX, self.take_refusals)
 
     def _run(
         self,
@@ -115,6 +120,11 @@ class Stitcher:
                 with attempt:
                     carry_out(self._engine, directive, self._rules, self._index, self._clock())
             _log.info("directive.carried_out", id=directive.id, kind=directive.kind, by=directive.by)
+
+    def take_refusals(self, batch: Sequence[Stored]) -> None:
+        """Write one batch of what the collectors refused; reading it again does no harm."""
+        with transaction(self._engine) as connection:
+            quarantine.record(connection, quarantined(batch, self._clock()))
 
     def _transact(self, events: Mapping[EventUid, Event], refused: Sequence[Quarantined]) -> Taken:
         with transaction(self._engine) as connection:

@@ -13,6 +13,8 @@ from core.identifier import BlindIndex, Namespace
 from core.keys import Key, Scope
 from core.log.partition import partition_of
 from core.log.port import Consumer, Position, Positions, Record
+from ingest.commit import GroupCommit
+from ingest.intake import Intake
 from ingest.receive import Receiver
 
 NOW = datetime(2026, 11, 3, 13, tzinfo=UTC)
@@ -35,6 +37,11 @@ DEFAULTS = {Trust.BROWSER: Strength.OBSERVED, Trust.SERVER: Strength.OBSERVED, T
 
 def receiver() -> Receiver:
     return Receiver(NAMESPACES, DEFAULTS, INDEX, lambda: NOW)
+
+
+def intake(events: GroupCommit) -> Intake:
+    """An intake into one log, for events and for what is refused."""
+    return Intake(receiver(), events, events, lambda: NOW)
 
 
 def event(**fields: Any) -> dict[str, Any]:

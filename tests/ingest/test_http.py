@@ -26,7 +26,7 @@ from ingest.auth import KeyCache
 from ingest.body import BODY_BYTES_MAX
 from ingest.commit import GroupCommit
 from ingest.http import EVENTS_MAX, routes
-from tests.ingest.given import BROWSER, READER, SERVER, MemoryLog, document, event, receiver
+from tests.ingest.given import BROWSER, READER, SERVER, MemoryLog, document, event, intake, receiver
 
 KEYS = {"server": SERVER, "browser": BROWSER, "reader": READER}
 AUTHORIZED = {"authorization": "Bearer server"}
@@ -51,7 +51,7 @@ def find(secret: str) -> Key:
 def application(commit: GroupCommit) -> FastAPI:
     app = FastAPI()
     core.http.install(app)
-    app.include_router(routes(receiver(), commit, KeyCache(find)))
+    app.include_router(routes(intake(commit), KeyCache(find)))
     return app
 
 

@@ -1,0 +1,32 @@
+"""All collectors of an installation, side by side."""
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from sqlalchemy import Engine
+
+from ingest import http
+from ingest.auth import FindKey
+from ingest.channels import Channels
+from ingest.intake import Intake
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What collectors stand on.
+
+    *public_url* is under which platforms and browsers reach us (empty: as they ask); *signing_key* is the installation's,
+    from which each purpose derives a key of its own.
+    """
+
+    intake: Intake
+    find_key: FindKey
+    channels: Channels
+    engine: Engine
+    signing_key: bytes
+    public_url: str = ""
+
+
+def routers(ground: Ground) -> list[APIRouter]:
+    """Return the routes of all collectors."""
+    return [http.routes(ground.intake, ground.find_key)]

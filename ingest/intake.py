@@ -1,0 +1,98 @@
+"""The intake: documents go in, and what comes out is in the log, as events or in quarantine, before anybody is answered."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from core.clock import Clock
+from core.errors import InvalidEvent
+from core.event import Trust
+from core.keys import Key, Scope
+from core.log.port import Record
+from core.metrics import EVENTS_ACCEPTED
+from ingest.commit import GroupCommit
+from ingest.receive import Receiver
+
+SLICE_EVENTS = 50  # received at a stretch; then other requests have their turn
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """An event that was not taken: where it stood among those submitted, and why."""
+
+    index: int
+    code: str
+    detail: str
+    pointer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """How many of the events the log has, and which it has not."""
+
+    accepted: int
+    rejected: Sequence[Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where every collector brings what it has read: *events* and *quarantine* lead to the two topics of the log."""
+
+    receiver: Receiver
+    events: GroupCommit
+    quarantine: GroupCommit
+    clock: Clock
+
+    async def take(self, documents: Sequence[object], key: Key) -> Receipt:
+        """Receive *documents* in the name of *key*, and return when the log has those that are events.
+
+        Raises `Unavailable` when it has not.
+        """
+        records = []
+        rejected = []
+        for index, document in enumerate(documents):
+            try:
+                records.append(self.receiver.receive(document, key)[1])
+            except InvalidEvent as error:
+                rejected.append(Rejection(index, error.code, error.detail, error.pointer))
+            if index % SLICE_EVENTS == SLICE_EVENTS - 1:
+                await asyncio.sleep(0)
+        await self.events.put(records)
+        EVENTS_ACCEPTED.labels(key.trust).inc(len(records))
+        return Receipt(len(records), rejected)
+
+    async def take_all(self, documents: Sequence[object], key: Key, content: bytes) -> Receipt:
+        """Do the same for a sender who would only send the same again: what is rejected is kept in quarantine.
+
+        *content* is what the sender sent; of a document that cannot be written as JSON it is kept instead.
+        """
+        receipt = await self.take(documents, key)
+        for rejection in receipt.rejected:
+            await self.keep(
+                _written(documents[rejection.index]) or content, key.source, rejection.code, rejection.detail
+            )
+        return receipt
+
+    async def keep(self, content: bytes, source: str, code: str, detail: str) -> None:
+        """Bring *content* into quarantine with the reason, and return when the log has it."""
+        headers = {"source": source, "code": code, "detail": detail, "content-type": "application/octet-stream"}
+        await self.quarantine.put([Record(source, content, headers)])
+
+    async def close(self) -> None:
+        """Take nothing more, and return when all that was taken is answered."""
+        await self.events.close()
+        await self.quarantine.close()
+
+
+def sender(source: str, trust: Trust = Trust.SERVER) -> Key:
+    """Return the key in whose name an account of a platform sends: it proves itself by the platform's own protocol."""
+    return Key(source, frozenset({Scope.EVENTS_WRITE}), source, trust)
+
+
+def _written(document: object) -> bytes | None:
+    try:
+        return orjson.dumps(document)
+    except orjson.JSONEncodeError:
+        return None
