@@ -7,7 +7,7 @@ import structlog
 import typer
 
 from core.errors import SiyuError
-from siyu.commands import article, directives, export, keys, person, review, rules, serve, upkeep
+from siyu.commands import article, directives, export, keys, person, review, rules, serve, simulate, upkeep
 from siyu.commands.demo import demo
 from siyu.commands.ingest import ingest
 from siyu.commands.rebuild import rebuild
@@ -27,6 +27,7 @@ app.add_typer(article.app, name="article")
 app.add_typer(keys.app, name="keys")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
+app.add_typer(simulate.app, name="simulate")
 app.add_typer(export.app, name="export")
 app.add_typer(upkeep.db, name="db")
 app.add_typer(upkeep.config, name="config")
