@@ -16,7 +16,17 @@ from core.database import connect, transaction
 from core.errors import Contended, Unavailable
 from core.event import Event, encode
 from core.identifier import PersonId
-from core.log.port import EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED, Consumer, Position, Positions, Record, Stored
+from core.log.port import (
+    EVENTS,
+    IDENTITY_CHANGED,
+    PROFILE_UPDATED,
+    QUARANTINE,
+    Consumer,
+    Position,
+    Positions,
+    Record,
+    Stored,
+)
 from core.log.postgres import PostgresLog
 from core.outbox import Cursor
 from profiles.touchpoint import Touchpoint
@@ -231,6 +241,27 @@ def test_what_was_quarantined_and_is_read_again_is_kept_once(engine: Engine, sti
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM quarantine")).scalar_one() == 1
+
+
+def test_what_a_collector_refused_is_kept_whole_and_once(engine: Engine, log: PostgresLog, stitcher: Stitcher) -> None:
+    headers = {"source": "wechat:main", "code": "invalid_xml", "detail": "this is not XML"}
+    log.append(QUARANTINE, [Record("wechat:main", b"<xml>\x00\xff", headers)])
+
+    for group in ("first", "second"):
+        with log.consumer(QUARANTINE, group) as consumer:
+            while batch := consumer.read(10, timeout_seconds=0.1):
+                stitcher.take_refusals(batch)
+
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT topic, code, detail, key, value, at FROM quarantine")).one()
+    assert tuple(kept) == (
+        QUARANTINE,
+        "invalid_xml",
+        "wechat:main: this is not XML",
+        "wechat:main",
+        b"<xml>\x00\xff",
+        DAY,
+    )
 
 
 @pytest.mark.parametrize("field", ["page.viewed", "web", "A", "2"], ids=["type", "channel", "value", "id"])
