@@ -8,14 +8,17 @@ token_file = "/run/secrets/wechat_token"
 import tomllib
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from core.errors import InvalidSetting
-from ingest.account import Account
+from ingest.account import Account, Name
+from ingest.wechat.official_account import WeChatAccount
 
 
 class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
+
+    wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
 
 
 def read(path: Path | None) -> Channels:

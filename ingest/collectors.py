@@ -9,6 +9,7 @@ from ingest import http
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
+from ingest.wechat import official_account
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +30,8 @@ class Ground:
 
 def routers(ground: Ground) -> list[APIRouter]:
     """Return the routes of all collectors."""
-    return [http.routes(ground.intake, ground.find_key)]
+    intake, channels, public_url = ground.intake, ground.channels, ground.public_url
+    return [
+        http.routes(intake, ground.find_key),
+        official_account.routes(intake, channels.wechat, public_url),
+    ]
