@@ -13,11 +13,13 @@ from pydantic import Field, ValidationError
 from core.errors import InvalidSetting
 from ingest.account import Account, Name
 from ingest.wechat.official_account import WeChatAccount
+from ingest.wecom import WeComAccount
 
 
 class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
 
+    wecom: dict[Name, WeComAccount] = Field(default_factory=dict)
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
-from ingest import http
+from ingest import http, wecom
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
@@ -33,5 +33,6 @@ def routers(ground: Ground) -> list[APIRouter]:
     intake, channels, public_url = ground.intake, ground.channels, ground.public_url
     return [
         http.routes(intake, ground.find_key),
+        wecom.routes(intake, channels.wecom, public_url),
         official_account.routes(intake, channels.wechat, public_url),
     ]

@@ -3,13 +3,12 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import InvalidEvent
 from ingest.callback import Document
 from ingest.tokens import TOKEN_LENGTH_MAX
-from ingest.wechat.markup import Fields, text
+from ingest.wechat.markup import Fields, created_at, text
 
 PROPERTY_LENGTH_MAX = 1_024
 _SCENE = "qrscene_"
@@ -157,7 +156,7 @@ def _event(
         "id": _id(told, part),
         "type": kind,
         "channel": whose.channel,
-        "occurred_at": _created_at(told),
+        "occurred_at": created_at(text(told, "CreateTime")),
         "identifiers": _identifiers(told, whose, role) if role else [],
         "strength": "platform",
         "properties": dict(properties),
@@ -181,13 +180,6 @@ def _id(told: Fields, part: str) -> str:
 
 
 _REPEATED = ("ToUserName", "FromUserName", "OpenID", "CreateTime", "Event", "EventKey", "MsgID", "RevokeInfo")
-
-
-def _created_at(told: Fields) -> str:
-    created = text(told, "CreateTime")
-    if not created.isascii() or not created.isdigit() or len(created) > 11:
-        raise InvalidEvent("invalid_time", "the time is in seconds since 1970", "/CreateTime")
-    return datetime.fromtimestamp(int(created), UTC).isoformat()
 
 
 def _properties(told: Fields) -> Mapping[str, Any]:
