@@ -13,6 +13,9 @@ EVENTS_REJECTED = Counter("siyu_events_rejected", "Events refused at the door", 
 IDENTIFIERS_DROPPED = Counter(
     "siyu_identifiers_dropped", "Identifiers that name nobody", ["namespace", "reason"], registry=REGISTRY
 )
+IDENTIFIERS_NOT_CARRIED = Counter(
+    "siyu_identifiers_not_carried", "Identifiers kept as hints", ["channel", "namespace"], registry=REGISTRY
+)
 EVENTS_STITCHED = Counter("siyu_events_stitched", "Events taken by the stitcher", ["outcome"], registry=REGISTRY)
 STITCH_SECONDS = Counter("siyu_stitch_seconds", "Where the stitcher's time goes", ["step"], registry=REGISTRY)
 BATCHES_RETRIED = Counter("siyu_batches_retried", "Batches taken again, by cause", ["cause"], registry=REGISTRY)

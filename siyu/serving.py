@@ -47,7 +47,7 @@ class Role(StrEnum):
 def receiver_of(system: System) -> Receiver:
     """Return the door through which every event of *system* comes."""
     defaults = {trust: standing.default for trust, standing in system.rules.trust.items()}
-    return Receiver(system.rules.namespaces, defaults, system.index, system.clock)
+    return Receiver(system.rules.namespaces, defaults, system.index, system.clock, system.channels.declared)
 
 
 def intake_of(system: System) -> Intake:

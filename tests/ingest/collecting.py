@@ -85,7 +85,7 @@ class Collecting:
         return self.log.topics.get(QUARANTINE, [])
 
     def _intake(self) -> Intake:
-        receiver = Receiver(shipped().namespaces, DEFAULTS, INDEX, lambda: self.now)
+        receiver = Receiver(shipped().namespaces, DEFAULTS, INDEX, lambda: self.now, self._channels.declared)
         return Intake(receiver, GroupCommit(self.log, EVENTS), GroupCommit(self.log, QUARANTINE), lambda: self.now)
 
     def _application(self, intake: Intake) -> FastAPI:
