@@ -2,6 +2,7 @@
 
 from core import keys, outbox, quarantine
 from core.log import postgres
+from ingest.links import store as links
 from profiles import articles, history, people, summaries, timeline
 from stitcher import directives, reviewing, store
 
@@ -10,6 +11,7 @@ __all__ = [
     "directives",
     "history",
     "keys",
+    "links",
     "outbox",
     "people",
     "postgres",
