@@ -13,6 +13,10 @@ A column is named like the field: `type`, `channel`, `occurred_at`, `id`, `sourc
     [columns]                  # columns that are not listed are left out
     "手机号" = "phone"
     "注册时间" = "occurred_at"
+    "实付" = "order.amount"
+
+    [units]                    # 129.00 is 12900 fen
+    "order.amount" = "yuan"
 
 An empty cell says nothing. In `properties` and `context` a cell that reads like a JSON number, `true` or `false` is
 one; `article.topics` are parted by `|`. The items of an order cannot be told in CSV.
@@ -50,38 +54,53 @@ _FREE = frozenset({"properties", "context"})
 
 _ZONE = re.compile(r"Z|[+-]\d\d:\d\d")
 _ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d)\s*\Z", re.IGNORECASE)
+_YUAN = re.compile(r"[¥￥]?\s*(-?)([0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.([0-9]{1,2})0*)?\s*元?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What a file does not say itself: the fields of its *columns* (`None`: they are named like them), *constants* for
-    every event that has no such field, and the *zone* (`+08:00`) of times that name none.
+    every event that has no such field, the *zone* (`+08:00`) of times that name none, and in which *units* amounts stand
+    that are not minor ones already, by field.
     """
 
     columns: Mapping[str, str] | None = None
     constants: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if set(self.units.values()) - {"yuan"}:
+            raise InvalidSetting("the only unit of a mapping is yuan; without one an amount is in fen")
         if self.zone and not _ZONE.fullmatch(self.zone):
             raise InvalidSetting("the zone of a mapping is written like +08:00")
 
 
 def read_layout(path: Path) -> Layout:
     """Read a mapping file, JSON or TOML by its name. Raises `InvalidSetting` where it is not one."""
+    return layout_of(written_in(path), path.name)
+
+
+def written_in(path: Path) -> object:
+    """Return what a mapping file says, not yet checked. Raises `InvalidSetting` where it is neither JSON nor TOML."""
     try:
         content = path.read_bytes()
-        written = orjson.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode())
+        return orjson.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode())
     except ValueError as error:
         raise InvalidSetting(f"the mapping {path.name} cannot be read: {error}") from None
-    if not isinstance(written, dict) or written.keys() - {"columns", "constants", "zone"}:
-        raise InvalidSetting(f"the mapping {path.name} has `columns`, `constants` and `zone`, and nothing else")
-    for name in ("columns", "constants"):
-        part = written.get(name, {})
-        if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
-            raise InvalidSetting(f"the {name} of the mapping {path.name} are names with a text each")
-    return Layout(written.get("columns"), written.get("constants", {}), str(written.get("zone", "")))
+
+
+def layout_of(written: object, name: str) -> Layout:
+    """Return the layout that the mapping called *name* writes. Raises `InvalidSetting` where it is none."""
+    if not isinstance(written, dict) or written.keys() - {"columns", "constants", "units", "zone"}:
+        raise InvalidSetting(f"the mapping {name} has `columns`, `constants`, `units` and `zone`, and nothing else")
+    for part in ("columns", "constants", "units"):
+        texts = written.get(part, {})
+        if not isinstance(texts, dict) or not all(isinstance(value, str) for value in texts.values()):
+            raise InvalidSetting(f"the {part} of the mapping {name} are names with a text each")
+    zone = str(written.get("zone", ""))
+    return Layout(written.get("columns"), written.get("constants", {}), zone, written.get("units", {}))
 
 
 class Columns:
@@ -96,7 +115,11 @@ class Columns:
         if missing := [name for name in listed if name not in names]:
             raise InvalidEvent("missing_column", f"there is no column {missing[0]!r}")
         self._width = len(names)
-        self._puts = [(at, _put(listed[name], namespaces)) for at, name in enumerate(names) if name in listed]
+        self._puts = [
+            (at, _converted(listed[name], layout, _put(listed[name], namespaces)))
+            for at, name in enumerate(names)
+            if name in listed
+        ]
         self._constants = [(_put(name, namespaces), text) for name, text in layout.constants.items()]
         self._zone = layout.zone
 
@@ -144,6 +167,18 @@ def _put(name: str, namespaces: Mapping[str, object]) -> Put:
     if namespace in namespaces:
         return partial(_put_identifier, {"namespace": namespace, "scope": clean_scope(scope)})
     raise InvalidEvent("unknown_column", f"{name!r} is neither a field of an event nor an identifier")
+
+
+def _converted(name: str, layout: Layout, put: Put) -> Put:
+    return partial(_put_fen, put, name) if name in layout.units else put
+
+
+def _put_fen(put: Put, name: str, document: Document, cell: str) -> None:
+    amount = _YUAN.fullmatch(cell)
+    if amount is None:
+        raise InvalidEvent("invalid_amount", "an amount in yuan has at most two decimals", f"/{name.replace('.', '/')}")
+    sign, whole, cents = amount.groups("")
+    put(document, f"{sign}{int(whole.replace(',', '') + cents.ljust(2, '0'))}")
 
 
 def _put_plain(name: str, document: Document, cell: str) -> None:

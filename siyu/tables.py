@@ -2,7 +2,8 @@
 
 from core import keys, outbox, quarantine
 from core.log import postgres
-from profiles import articles, history, people, summaries, timeline
+from ingest import mappings
+from profiles import articles, history, official, people, summaries, timeline
 from stitcher import directives, reviewing, store
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "directives",
     "history",
     "keys",
+    "mappings",
+    "official",
     "outbox",
     "people",
     "postgres",
