@@ -349,6 +349,18 @@ def test_a_file_can_be_tried_out_by_a_saved_mapping_and_nothing_comes_of_it(siyu
     assert siyu("ingest", tmp_path / "orders.csv", "--mapping", "shop").returncode == 4
 
 
+def test_what_the_platform_counts_stands_beside_what_was_found_out(siyu: Siyu, tmp_path: Path) -> None:
+    rows = f"article_id,as_of,reads\na-1,{DAY:%Y-%m-%d},8\na-1,{DAY - timedelta(days=1):%Y-%m-%d},4\na-2,{DAY:%Y-%m-%d},x\n"
+    (tmp_path / "counts.csv").write_text(rows, encoding="utf-8")
+
+    done = siyu("article", "official-counts", tmp_path / "counts.csv", "--source", "console")
+
+    assert (done.returncode, "accepted 2, rejected 1" in done.stderr) == (3, True)
+    (told,) = siyu.rows("article", "stats", "a-1", "--json")
+    assert (told["official"]["reads"], told["official"]["source"]) == (8, "console")
+    assert told["coverage"] == (told["reads"] - told["anonymous_reads"]) / 8
+
+
 def test_the_same_file_again_changes_nothing(siyu: Siyu) -> None:
     before = siyu("export", "people", "--clear", "--json").stdout
 
