@@ -94,12 +94,13 @@ def read(
     name: str, stack: ExitStack, form: Form | None, layout: Layout, namespaces: Mapping[str, object]
 ) -> tuple[Source, Iterator[Line]]:
     """Open the file *name* for as long as *stack*, and return it with its lines, not read yet."""
-    source = Source(_opened(name, stack))
+    source = Source(opened(name, stack), Path(name).name)
     in_form = csv_records if (form or _form(name, source)) is Form.CSV else ndjson
     return source, in_form(source, layout, namespaces)
 
 
-def _opened(name: str, stack: ExitStack) -> BufferedReader:
+def opened(name: str, stack: ExitStack) -> BufferedReader:
+    """Open the file *name* (`-`: standard input) for as long as *stack*."""
     if name == STDIN:
         return cast("BufferedReader", sys.stdin.buffer)
     return stack.enter_context(BufferedReader(FileIO(name), SAMPLE_BYTES))

@@ -18,6 +18,9 @@ A column is named like the field: `type`, `channel`, `occurred_at`, `id`, `sourc
     [units]                    # 129.00 is 12900 fen
     "order.amount" = "yuan"
 
+    [consent]                  # of a column with yes or no, an event of its own
+    "同意短信" = { channel = "sms", purpose = "marketing" }
+
 An empty cell says nothing. In `properties` and `context` a cell that reads like a JSON number, `true` or `false` is
 one; `article.topics` are parted by `|`. The items of an order cannot be told in CSV.
 """
@@ -31,9 +34,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from core.errors import InvalidEvent, InvalidSetting
-from core.event import Article, Campaign, Company, Order, Share
+from core.event import Article, Campaign, Company, Order, Share, Word
 from core.identifier import clean_scope
 
 Document = dict[str, Any]
@@ -50,6 +54,9 @@ _GROUPS = {
         ("company", Company),
     )
 }
+_PARTS = frozenset({"columns", "consent", "constants", "units", "zone"})
+_YES = frozenset({"1", "true", "yes", "y", "是", "同意"})
+_NO = frozenset({"0", "false", "no", "n", "否", "不同意"})
 _FREE = frozenset({"properties", "context"})
 
 _ZONE = re.compile(r"Z|[+-]\d\d:\d\d")
@@ -59,16 +66,26 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """For what a column says that somebody may be addressed, and by what channel."""
+
+    channel: Word
+    purpose: Word
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What a file does not say itself: the fields of its *columns* (`None`: they are named like them), *constants* for
     every event that has no such field, the *zone* (`+08:00`) of times that name none, and in which *units* amounts stand
-    that are not minor ones already, by field.
+    that are not minor ones already, by field. *consents* are the columns that say yes or no.
     """
 
     columns: Mapping[str, str] | None = None
     constants: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
     units: Mapping[str, str] = field(default_factory=dict)
+    consents: Mapping[str, Consent] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if set(self.units.values()) - {"yuan"}:
@@ -93,14 +110,18 @@ def written_in(path: Path) -> object:
 
 def layout_of(written: object, name: str) -> Layout:
     """Return the layout that the mapping called *name* writes. Raises `InvalidSetting` where it is none."""
-    if not isinstance(written, dict) or written.keys() - {"columns", "constants", "units", "zone"}:
-        raise InvalidSetting(f"the mapping {name} has `columns`, `constants`, `units` and `zone`, and nothing else")
+    if not isinstance(written, dict) or written.keys() - _PARTS:
+        raise InvalidSetting(f"the mapping {name} has {', '.join(sorted(_PARTS))}, and nothing else")
     for part in ("columns", "constants", "units"):
         texts = written.get(part, {})
         if not isinstance(texts, dict) or not all(isinstance(value, str) for value in texts.values()):
             raise InvalidSetting(f"the {part} of the mapping {name} are names with a text each")
+    try:
+        consents = _CONSENTS.validate_python(written.get("consent", {}))
+    except ValidationError:
+        raise InvalidSetting(f"the consent of the mapping {name} has a channel and a purpose for each column") from None
     zone = str(written.get("zone", ""))
-    return Layout(written.get("columns"), written.get("constants", {}), zone, written.get("units", {}))
+    return Layout(written.get("columns"), written.get("constants", {}), zone, written.get("units", {}), consents)
 
 
 class Columns:
@@ -112,7 +133,7 @@ class Columns:
     def __init__(self, header: Sequence[str], layout: Layout, namespaces: Mapping[str, object]) -> None:
         names = [name.strip() for name in header]
         listed = {name: name for name in names} if layout.columns is None else layout.columns
-        if missing := [name for name in listed if name not in names]:
+        if missing := [name for name in (*listed, *layout.consents) if name not in names]:
             raise InvalidEvent("missing_column", f"there is no column {missing[0]!r}")
         self._width = len(names)
         self._puts = [
@@ -120,8 +141,15 @@ class Columns:
             for at, name in enumerate(names)
             if name in listed
         ]
+        self._consents = [(names.index(name), consent) for name, consent in layout.consents.items()]
         self._constants = [(_put(name, namespaces), text) for name, text in layout.constants.items()]
         self._zone = layout.zone
+
+    def documents(self, row: Sequence[str], evidence: Document) -> Sequence[Document]:
+        """Return the event that *row* tells, and one for each consent that is given or refused there, with the *evidence*."""
+        document = self.document(row)
+        asked = [(_agreed(row[at].strip()), consent) for at, consent in self._consents if row[at].strip()]
+        return [document, *(_consenting(document, is_given, consent, evidence) for is_given, consent in asked)]
 
     def document(self, row: Sequence[str]) -> Document:
         """Return the event that *row* tells."""
@@ -134,6 +162,23 @@ class Columns:
             if cell := row[at].strip():
                 put(document, cell)
         return zoned(document, self._zone)
+
+
+def _agreed(cell: str) -> bool:
+    answer = cell.casefold()
+    if answer not in _YES | _NO:
+        raise InvalidEvent("invalid_consent", "a consent is yes or no", "/properties/consent")
+    return answer in _YES
+
+
+def _consenting(document: Document, is_given: bool, consent: Consent, evidence: Document) -> Document:
+    kept: Document = {
+        name: document[name]
+        for name in ("channel", "occurred_at", "source", "strength", "identifiers")
+        if name in document
+    }
+    said = {"channel": consent.channel, "purpose": consent.purpose, "evidence": evidence}
+    return {**kept, "type": "consent.given" if is_given else "consent.withdrawn", "properties": said}
 
 
 def constants(layout: Layout, namespaces: Mapping[str, object]) -> Document:
@@ -200,3 +245,6 @@ def _put_free(group: str, part: str, document: Document, cell: str) -> None:
 
 def _put_identifier(slot: Document, document: Document, cell: str) -> None:
     document.setdefault("identifiers", []).append({**slot, "value": cell})
+
+
+_CONSENTS: TypeAdapter[Mapping[str, Consent]] = TypeAdapter(Mapping[str, Consent])

@@ -35,7 +35,8 @@ class Source:
     *encoding* is UTF-8, or GB18030 (which GBK and GB2312 are parts of) where that is what the beginning of the file reads as.
     """
 
-    def __init__(self, file: BufferedReader) -> None:
+    def __init__(self, file: BufferedReader, name: str = "") -> None:
+        self.name = name
         self._file = file
         sample = file.peek(SAMPLE_BYTES)
         self.encoding = "utf-8" if sample.startswith(_BOM) else _encoding(sample)
@@ -107,7 +108,8 @@ def csv_records(source: Source, layout: Layout, namespaces: Mapping[str, object]
             if row is None:
                 return
             if row:
-                yield Line(feed.first, feed.original, columns.document(row))
+                for document in columns.documents(row, {"file": source.name, "line": feed.first}):
+                    yield Line(feed.first, feed.original, document)
         except csv.Error:
             yield Line(feed.first, feed.original, InvalidEvent("invalid_csv", "a quotation mark is out of place"))
         except InvalidEvent as error:

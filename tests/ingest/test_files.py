@@ -15,7 +15,7 @@ from core.keys import Key, Scope
 from core.log.port import EVENTS
 from core.log.postgres import PostgresLog
 from ingest.files import BATCH_LINES_MAX, Form, Progress, Report, ingest_file
-from ingest.layout import Layout, read_layout
+from ingest.layout import Layout, layout_of, read_layout
 from ingest.lines import LINE_BYTES_MAX
 from tests.ingest.given import BROWSER, MemoryLog, document, event, receiver
 
@@ -432,3 +432,39 @@ def test_an_amount_in_yuan_becomes_fen_or_is_refused(path: Path, log: MemoryLog,
 def test_another_unit_than_yuan_is_no_mapping() -> None:
     with pytest.raises(InvalidSetting, match="yuan"):
         Layout(units={"order.amount": "dollars"})
+
+
+AGREEING = {
+    "constants": {"type": "identify", "channel": "import", "occurred_at": "2026-11-03T20:41:07Z"},
+    "columns": {"手机": "phone"},
+    "consent": {"同意短信": {"channel": "sms", "purpose": "marketing"}},
+}
+
+
+def test_a_column_of_consent_is_an_event_of_its_own_with_the_line_as_evidence(path: Path, log: MemoryLog) -> None:
+    path.write_text("手机,同意短信\n13912345670,是\n13912345671,No\n13912345672,\n", encoding="utf-8")
+
+    ingest(path, log, form=Form.CSV, layout=layout_of(AGREEING, "fair"))
+
+    told = {(each["identifiers"][0]["value"][-1], each["type"]): each["properties"] for each in said(log)}
+    evidence = {"file": "events", "line": 2}
+    assert told["0", "consent.given"] == {"channel": "sms", "purpose": "marketing", "evidence": evidence}
+    assert [key for key in sorted(told) if key[1] != "identify"] == [("0", "consent.given"), ("1", "consent.withdrawn")]
+    assert len(told) == 5
+
+
+def test_a_consent_that_is_neither_yes_nor_no_rejects_its_row(path: Path, log: MemoryLog) -> None:
+    path.write_text("手机,同意短信\n13912345670,maybe\n", encoding="utf-8")
+
+    report = ingest(path, log, form=Form.CSV, layout=layout_of(AGREEING, "fair"))
+
+    assert [each["code"] for each in rejected(report.rejects)] == ["invalid_consent"]
+    assert said(log) == []
+
+
+@pytest.mark.parametrize(
+    "consent", [{"a": "sms"}, {"a": {"channel": "sms"}}, {"a": {"channel": "SMS", "purpose": "x"}}, 1]
+)
+def test_a_consent_without_channel_and_purpose_is_no_mapping(consent: object) -> None:
+    with pytest.raises(InvalidSetting, match="consent"):
+        layout_of({"consent": consent}, "fair")
