@@ -2,8 +2,9 @@
 
 from core import keys, outbox, quarantine
 from core.log import postgres
+from ingest import mappings
 from ingest.links import store as links
-from profiles import articles, history, people, summaries, timeline
+from profiles import articles, history, official, people, summaries, timeline
 from stitcher import directives, reviewing, store
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "history",
     "keys",
     "links",
+    "mappings",
+    "official",
     "outbox",
     "people",
     "postgres",
