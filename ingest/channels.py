@@ -12,6 +12,9 @@ from pydantic import Field, ValidationError
 
 from core.errors import InvalidSetting
 from ingest.account import Account, Name
+from ingest.mail.collecting import MailAccount
+from ingest.orders.collecting import OrdersAccount
+from ingest.webhooks import WebhookAccount
 from ingest.wechat.official_account import WeChatAccount
 from ingest.wecom import WeComAccount
 
@@ -20,6 +23,9 @@ class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
 
     wecom: dict[Name, WeComAccount] = Field(default_factory=dict)
+    mail: dict[Name, MailAccount] = Field(default_factory=dict)
+    orders: dict[Name, OrdersAccount] = Field(default_factory=dict)
+    webhooks: dict[Name, WebhookAccount] = Field(default_factory=dict)
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
 
 

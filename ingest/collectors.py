@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
-from ingest import http, wecom
+from ingest import http, webhooks, wecom
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
+from ingest.mail import collecting as mail
+from ingest.mail.amazon import Fetch, fetched
+from ingest.orders import collecting as orders
 from ingest.wechat import official_account
 
 
@@ -17,7 +20,7 @@ class Ground:
     """What collectors stand on.
 
     *public_url* is under which platforms and browsers reach us (empty: as they ask); *signing_key* is the installation's,
-    from which each purpose derives a key of its own.
+    from which each purpose derives a key of its own; *fetch* asks Amazon for what verifies its notices.
     """
 
     intake: Intake
@@ -26,6 +29,7 @@ class Ground:
     engine: Engine
     signing_key: bytes
     public_url: str = ""
+    fetch: Fetch = fetched
 
 
 def routers(ground: Ground) -> list[APIRouter]:
@@ -34,5 +38,8 @@ def routers(ground: Ground) -> list[APIRouter]:
     return [
         http.routes(intake, ground.find_key),
         wecom.routes(intake, channels.wecom, public_url),
+        mail.routes(intake, channels.mail, public_url, ground.fetch),
+        orders.routes(intake, channels.orders, public_url),
+        webhooks.routes(intake, channels.webhooks, public_url),
         official_account.routes(intake, channels.wechat, public_url),
     ]
