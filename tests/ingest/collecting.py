@@ -19,6 +19,7 @@ from ingest.channels import Channels
 from ingest.collectors import Ground, routers
 from ingest.commit import GroupCommit
 from ingest.intake import Intake
+from ingest.mail.amazon import Fetch, fetched
 from ingest.receive import Receiver
 from stitcher.rules import shipped
 from tests.ingest.given import BROWSER, DEFAULTS, INDEX, NOW, READER, SERVER, MemoryLog
@@ -50,12 +51,14 @@ class Collecting:
         now: datetime = NOW,
         engine: Engine | None = None,
         public_url: str = PUBLIC_URL,
+        fetch: Fetch = fetched,
     ) -> None:
         self.log = TopicsLog()
         self.now = now
         self._channels = Channels.model_validate(channels)
         self._engine = engine or create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
         self._public_url = public_url
+        self._fetch = fetch
 
     def send(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Return the answer to one request."""
@@ -91,7 +94,9 @@ class Collecting:
     def _application(self, intake: Intake) -> FastAPI:
         app = FastAPI()
         core.http.install(app)
-        ground = Ground(intake, KeyCache(_found), self._channels, self._engine, SIGNING_KEY, self._public_url)
+        ground = Ground(
+            intake, KeyCache(_found), self._channels, self._engine, SIGNING_KEY, self._public_url, self._fetch
+        )
         for router in routers(ground):
             app.include_router(router)
         return app
