@@ -19,6 +19,9 @@ from core.channel import Channel, Declarations
 from core.errors import InvalidSetting
 from core.event import Word
 from ingest.account import Account, Name
+from ingest.mail.collecting import MailAccount
+from ingest.orders.collecting import OrdersAccount
+from ingest.webhooks import WebhookAccount
 from ingest.wechat.official_account import WeChatAccount
 from ingest.wecom import WeComAccount
 
@@ -27,6 +30,9 @@ class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
 
     wecom: dict[Name, WeComAccount] = Field(default_factory=dict)
+    mail: dict[Name, MailAccount] = Field(default_factory=dict)
+    orders: dict[Name, OrdersAccount] = Field(default_factory=dict)
+    webhooks: dict[Name, WebhookAccount] = Field(default_factory=dict)
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
     channels: dict[Word, Channel] = Field(default_factory=dict)
 

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
-from ingest import http, wecom
+from ingest import http, webhooks, wecom
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
 from ingest.links.link import Signs
 from ingest.links.routes import Book, following, minting
+from ingest.mail import collecting as mail
+from ingest.mail.amazon import Fetch, fetched
+from ingest.orders import collecting as orders
 from ingest.spool import Spool
 from ingest.wechat import official_account
 
@@ -20,7 +23,8 @@ class Ground:
     """What collectors stand on.
 
     *spool* takes what nobody sends again; *public_url* is under which platforms and browsers reach us (empty: as they
-    ask); *signing_key* is the installation's, from which each purpose derives a key of its own.
+    ask); *signing_key* is the installation's, from which each purpose derives a key of its own; *fetch* asks Amazon for
+    what verifies its notices.
     """
 
     intake: Intake
@@ -30,6 +34,7 @@ class Ground:
     signing_key: bytes
     spool: Spool
     public_url: str = ""
+    fetch: Fetch = fetched
 
 
 def routers(ground: Ground) -> list[APIRouter]:
@@ -41,5 +46,8 @@ def routers(ground: Ground) -> list[APIRouter]:
         following(Book(ground.engine), signs, ground.spool, clock),
         http.routes(intake, ground.find_key),
         wecom.routes(intake, channels.wecom, public_url),
+        mail.routes(intake, channels.mail, public_url, ground.fetch),
+        orders.routes(intake, channels.orders, public_url),
+        webhooks.routes(intake, channels.webhooks, public_url),
         official_account.routes(intake, channels.wechat, public_url),
     ]

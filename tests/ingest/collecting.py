@@ -21,6 +21,7 @@ from ingest.channels import Channels
 from ingest.collectors import Ground, routers
 from ingest.commit import GroupCommit
 from ingest.intake import Intake
+from ingest.mail.amazon import Fetch, fetched
 from ingest.receive import Receiver
 from ingest.spool import Spool
 from stitcher.rules import shipped
@@ -54,6 +55,7 @@ class Collecting:
         engine: Engine | None = None,
         public_url: str = PUBLIC_URL,
         spool: Path | None = None,
+        fetch: Fetch = fetched,
     ) -> None:
         self.log = TopicsLog()
         self.now = now
@@ -61,6 +63,7 @@ class Collecting:
         self._engine = engine or create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
         self._public_url = public_url
         self.spool = spool or Path(mkdtemp(prefix="siyu-spool-"))
+        self._fetch = fetch
 
     def send(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Return the answer to one request."""
@@ -99,13 +102,14 @@ class Collecting:
         app = FastAPI()
         core.http.install(app)
         ground = Ground(
-            intake,
-            KeyCache(_found),
-            self._channels,
-            self._engine,
-            SIGNING_KEY,
-            spool,
-            self._public_url,
+            intake=intake,
+            find_key=KeyCache(_found),
+            channels=self._channels,
+            engine=self._engine,
+            signing_key=SIGNING_KEY,
+            spool=spool,
+            public_url=self._public_url,
+            fetch=self._fetch,
         )
         for router in routers(ground):
             app.include_router(router)
