@@ -18,12 +18,16 @@ from core import channel
 from core.channel import Channel, Declarations
 from core.errors import InvalidSetting
 from core.event import Word
-from ingest.account import Account
+from ingest.account import Account, Name
+from ingest.wechat.official_account import WeChatAccount
+from ingest.wecom import WeComAccount
 
 
 class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
 
+    wecom: dict[Name, WeComAccount] = Field(default_factory=dict)
+    wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
     channels: dict[Word, Channel] = Field(default_factory=dict)
 
     @property

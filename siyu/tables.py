@@ -3,6 +3,7 @@
 from core import keys, outbox, quarantine
 from core.log import postgres
 from ingest import mappings
+from ingest.links import store as links
 from profiles import articles, history, official, people, summaries, timeline
 from stitcher import directives, reviewing, store
 
@@ -11,6 +12,7 @@ __all__ = [
     "directives",
     "history",
     "keys",
+    "links",
     "mappings",
     "official",
     "outbox",
