@@ -1,4 +1,4 @@
-"""Messages of the tracking API, as events. https://segment.com/docs/connections/spec and RudderStack's have their fields.
+"""Messages of the tracking API, as events; Segment's specification and RudderStack's have their fields.
 
 What a trait says is a claim of its own and weaker than the login that it comes with: an `identify` is two events, one that
 says who logged in on which browser, and one that says which mailbox and phone he stated.
