@@ -13,6 +13,11 @@ class Account(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    @classmethod
+    def path(cls, family: str, name: str) -> str:
+        """Return where the account *name* is reached, below the public address of the installation."""
+        return f"/collect/{family}/{name}"
+
     @model_validator(mode="before")
     @classmethod
     def _from_files(cls, written: Any) -> Any:

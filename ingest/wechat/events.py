@@ -1,12 +1,12 @@
 """What an official account or a mini-program tells by its callbacks, as events."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidEvent
 from ingest.callback import Document
+from ingest.proof import made_of
 from ingest.tokens import TOKEN_LENGTH_MAX
 from ingest.wechat.markup import Fields, created_at, text
 
@@ -32,11 +32,18 @@ class Whose:
 def documents(told: Fields, whose: Whose) -> Sequence[Document]:
     """Return the events that one callback tells. Raises `InvalidEvent` where it lacks what every callback has."""
     if text(told, "MsgType") != "event":
-        return [_event(told, whose, "official_account.messaged", {"kind": text(told, "MsgType")})]
+        return [_messaged(told, whose)]
     name = text(told, "Event")
     if not name:
         raise InvalidEvent("missing", "an event has a name", "/Event")
     return _READERS.get(name, _unknown)(told, whose)
+
+
+def _messaged(told: Fields, whose: Whose) -> Document:
+    kind = {"kind": text(told, "MsgType")}
+    if whose.channel == "official_account":
+        return _event(told, whose, "official_account.messaged", kind)
+    return _event(told, whose, "support.opened", kind)
 
 
 def _followed(told: Fields, whose: Whose) -> Sequence[Document]:
@@ -103,10 +110,12 @@ def _ordered(told: Fields, whose: Whose) -> Sequence[Document]:
     order = told.get("order_info")
     if not isinstance(order, Mapping) or not text(order, "order_id"):
         raise InvalidEvent("missing", "an order has an id", "/order_info/order_id")
-    kind = _ORDERED.get(text(told, "Event"), "track")
-    named = {"event": text(told, "Event")} if kind == "track" else {}
-    document = _event(told, whose, kind, named, text(order, "order_id"))
-    return [document | {"order": {"id": text(order, "order_id")}} if kind != "track" else document]
+    name = text(told, "Event")
+    kind = _ORDERED.get(name)
+    if kind is None:
+        return [_event(told, whose, "track", {"event": name, "order_id": text(order, "order_id")})]
+    document = _event(told, whose, kind, {}, text(order, "order_id"))
+    return [document | {"channel": "orders", "order": {"id": text(order, "order_id")}}]
 
 
 def _unknown(told: Fields, whose: Whose) -> Sequence[Document]:
@@ -175,8 +184,7 @@ def _identifiers(told: Fields, whose: Whose, role: str) -> list[Document]:
 def _id(told: Fields, part: str) -> str:
     """What the platform repeats when it sends again; a hash, because an openid is a person's."""
     names = ("ToUserName", "MsgId") if text(told, "MsgId") else _REPEATED
-    said = "\0".join([*(text(told, name) for name in names), part])
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    return made_of(*(text(told, name) for name in names), part)
 
 
 _REPEATED = ("ToUserName", "FromUserName", "OpenID", "CreateTime", "Event", "EventKey", "MsgID", "RevokeInfo")
