@@ -92,16 +92,23 @@ def test_each_state_is_an_event_of_its_own_in_whatever_order_they_come() -> None
     }
 
 
-def test_refunds_are_events_of_their_own() -> None:
+def test_refunds_are_events_of_their_own_and_the_buyers() -> None:
     back = [{"kind": "refund", "amount": "10.10", "currency": "CNY"}, {"kind": "sale", "amount": "1.00"}]
     one = {"id": 1, "order_id": 5, "created_at": ORDER["created_at"], "transactions": back}
 
-    (alone,) = told("refunds/create", one)
-    both = told("orders/refunded", {**ORDER, "id": 5, "refunds": [one, {**one, "id": 2}]})
+    (first,) = told("orders/updated", {**ORDER, "refunds": [one]})
+    both = told("orders/updated", {**ORDER, "refunds": [one, {**one, "id": 2}]})
 
-    assert (alone["order"]["id"], alone["order"]["amount"]) == ("5", 1010)
+    assert (first["order"]["id"], first["order"]["amount"]) == (str(ORDER["id"]), 1010)
+    assert first["identifiers"][0]["value"] == "115310627314723954"
     assert [event["type"] for event in both] == ["order.refunded", "order.refunded"]
-    assert both[0]["id"] == alone["id"] != both[1]["id"]
+    assert both[0]["id"] == first["id"] != both[1]["id"]
+
+
+def test_a_refund_by_itself_names_nobody_and_takes_no_place_of_one_that_does() -> None:
+    (event,) = told("refunds/create", {"id": 1, "order_id": 5, "created_at": ORDER["created_at"]})
+
+    assert event["properties"] == {"event": "refunds/create", "id": 1, "order_id": 5}
 
 
 def test_yen_have_no_minor_unit() -> None:
