@@ -15,6 +15,7 @@ from ingest.mail import collecting as mail
 from ingest.mail.amazon import Fetch, fetched
 from ingest.orders import collecting as orders
 from ingest.spool import Spool
+from ingest.tracking import routes as tracking
 from ingest.wechat import official_account
 
 
@@ -45,6 +46,7 @@ def routers(ground: Ground) -> list[APIRouter]:
         minting(ground.engine, ground.find_key, signs, public_url, clock),
         following(Book(ground.engine), signs, ground.spool, clock),
         http.routes(intake, ground.find_key),
+        tracking.routes(intake, ground.find_key),
         wecom.routes(intake, channels.wecom, public_url),
         mail.routes(intake, channels.mail, public_url, ground.fetch),
         orders.routes(intake, channels.orders, public_url),

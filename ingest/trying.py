@@ -9,7 +9,7 @@ from core.errors import InvalidEvent
 from core.event import Event, EventUid, Role
 from core.identifier import Drop
 from core.keys import Key
-from ingest.files import Form, read
+from ingest.files import BATCH_LINES_MAX, Form, read
 from ingest.layout import Layout
 from ingest.receive import Receiver
 
@@ -79,12 +79,13 @@ def try_file(
     trial = Trial()
     with ExitStack() as stack:
         source, lines = read(name, stack, form, layout, receiver.namespaces)
-        for line in lines:
+        for number, line in enumerate(lines):
+            if number % BATCH_LINES_MAX == 0:
+                progress(source.bytes_done)
             try:
                 if isinstance(line.document, InvalidEvent):
                     raise line.document
                 trial.add(receiver.receive(line.document, key)[0])
             except InvalidEvent as error:
                 trial.refuse(line.number, error)
-            progress(source.bytes_done)
     return trial
