@@ -65,8 +65,13 @@ def named(value: str, namespace: str, role: str = "subject", scope: str = "") ->
 
 def items(listed: Sequence[Mapping[str, Any]], quantity: str, *skus: str) -> list[Document]:
     """Return the lines of an order: what was bought is the first of *skus* that a line has."""
-    written = ((next(filter(None, (text(line, sku) for sku in skus)), ""), line) for line in listed[:ITEMS_SHOWN_MAX])
-    return [{"sku": sku[:SKU_LENGTH_MAX], "quantity": _count(line.get(quantity))} for sku, line in written if sku]
+    named_lines = ((_sku(line, skus), line) for line in listed[:ITEMS_SHOWN_MAX])
+    return [{"sku": sku[:SKU_LENGTH_MAX], "quantity": _count(line.get(quantity))} for sku, line in named_lines if sku]
+
+
+def _sku(line: Mapping[str, Any], names: Sequence[str]) -> str:
+    """The first of *names* that names something; a variation that there is none of is written 0."""
+    return next((sku for name in names if (sku := text(line, name)) not in {"", "0"}), "")
 
 
 def _count(value: object) -> int:

@@ -1,10 +1,12 @@
 """Amounts as shops write them (`"129.00"`), exactly, in whole minor units (fen)."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 from core.errors import InvalidEvent
 
-AMOUNT_LENGTH_MAX = 32
+# Within the 28 digits in which decimals are exact.
+_AMOUNT = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,10})?")
 
 # ISO 4217: how many digits the minor unit of a currency has, where not two.
 _DIGITS = {
@@ -16,11 +18,10 @@ _DIGITS = {
 
 def minor_units(amount: str, currency: str, pointer: str) -> int:
     """Return *amount* in minor units of *currency*. Nothing is rounded: raises `InvalidEvent` where it does not come out even."""
-    try:
-        units = Decimal(amount if len(amount) <= AMOUNT_LENGTH_MAX else "").scaleb(_DIGITS.get(currency, 2))
-        whole = int(units)
-    except (InvalidOperation, ValueError, OverflowError):
-        raise InvalidEvent("invalid_amount", "an amount is a decimal number", pointer) from None
+    if not _AMOUNT.fullmatch(amount):
+        raise InvalidEvent("invalid_amount", "an amount is a decimal number", pointer)
+    units = Decimal(amount).scaleb(_DIGITS.get(currency, 2))
+    whole = int(units)
     if whole != units:
         raise InvalidEvent("invalid_amount", "an amount is a whole number of minor units of its currency", pointer)
     return whole

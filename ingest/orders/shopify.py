@@ -65,7 +65,7 @@ class Shopify:
                 return [_event(told, self.name, "order.paid")]
             case "orders/cancelled":
                 return [_event(told, self.name, "track", "order.cancelled", reason=told.get("cancel_reason"))]
-            case "refunds/create" | "orders/refunded":
+            case "orders/updated" | "orders/refunded" if parts(told, "refunds"):
                 return _refunded(told, self.name)
         return [_other(told, self.name, topic, content, callback)]
 
@@ -77,9 +77,9 @@ def _event(told: Mapping[str, Any], shop: str, kind: str, state: str = "", **pro
 
 
 def _refunded(told: Mapping[str, Any], shop: str) -> Sequence[Document]:
-    """A refund comes by itself, and names the order; or an order comes with all of its refunds."""
-    refunds = parts(told, "refunds") if "total_price" in told else [told]
-    return [_refund(refund, _order(told, shop, text(refund, "order_id"))) for refund in refunds]
+    """An order tells all of its refunds and whose they are; a refund that comes by itself names nobody."""
+    order = _order(told, shop)
+    return [_refund(refund, order) for refund in parts(told, "refunds")]
 
 
 def _refund(refund: Mapping[str, Any], order: Told) -> Document:
@@ -90,12 +90,12 @@ def _refund(refund: Mapping[str, Any], order: Told) -> Document:
     return document | {"order": document["order"] | {"currency": currency}}
 
 
-def _order(told: Mapping[str, Any], shop: str, order_id: str = "") -> Told:
+def _order(told: Mapping[str, Any], shop: str) -> Told:
     landed = text(told, "landing_site")
     client = part(told, "client_details")
     return Told(
         platform="shopify",
-        order_id=order_id or text(told, "id"),
+        order_id=text(told, "id"),
         currency=text(told, "currency") or "CNY",
         identifiers=[*_identifiers(told, shop), *landing.hints(landed)],
         items=events.items(parts(told, "line_items"), "quantity", "sku", "variant_id", "product_id"),

@@ -29,17 +29,10 @@ _ENDED = frozenset(["cancelled", "failed"])
 
 
 class WooCommerceAccount(Account):
-    """A shop that runs WooCommerce: *secret* is its webhooks'.
-
-    With *poll_url* (the address of the shop) its orders are also asked for, in the name of *consumer_key*.
-    """
+    """A shop that runs WooCommerce: *secret* is that of its webhooks."""
 
     platform: Literal["woocommerce"]
     secret: Annotated[str, Field(min_length=4)]
-    poll_url: Annotated[str, Field(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$")] | None = None
-    consumer_key: str = ""
-    consumer_secret: str = ""
-    poll_seconds: Annotated[int, Field(ge=10, le=86_400)] = 300
 
 
 @dataclass(frozen=True, slots=True)

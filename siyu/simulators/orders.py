@@ -101,9 +101,8 @@ def _shopify(account: ShopifyAccount, number: int, at: str) -> list[Post]:
         "landing_site": "/?utm_source=simulated&gclid=abc",
         "line_items": [{"sku": "tea-1", "quantity": 2}],
     }
-    refund = {"id": number, "order_id": number, "created_at": at}
-    returned = {**refund, "transactions": [{"kind": "refund", "amount": "10.10", "currency": "CNY"}]}
-    told = [("orders/create", order), ("orders/paid", order), ("refunds/create", returned)]
+    back = {"id": number, "created_at": at, "transactions": [{"kind": "refund", "amount": "10.10", "currency": "CNY"}]}
+    told = [("orders/create", order), ("orders/paid", order), ("orders/updated", {**order, "refunds": [back]})]
     return [Post(topic, shopify_made(account, topic, what)) for topic, what in told]
 
 

@@ -88,7 +88,7 @@ def collecting(now: datetime = NOW, **more: Any) -> Collecting:
 
 def post(to: Collecting, path: str, request: Request) -> httpx.Response:
     content, headers = request
-    return to.send("POST", path, content=content, headers=dict(headers))
+    return to.send("POST", path, content=content, headers={n: v.encode("latin-1") for n, v in headers.items()})
 
 
 def client(to: Collecting) -> httpx.Client:
@@ -109,12 +109,12 @@ def mailgun(told: Any, at: datetime = NOW) -> Request:
     return mail.mailgun_signed("key-test")(told, at)
 
 
-def notice(at: datetime = NOW, version: str = "2", **told: Any) -> Request:
+def notice(told: Mapping[str, Any], at: datetime = NOW, version: str = "2") -> Request:
     return mail.sns_signed(amazon_key(), TOPIC, version)({"SigningCertURL": CERTIFICATE_URL, **told}, at)
 
 
 def ses(told: Any, at: datetime = NOW, version: str = "2") -> Request:
-    return notice(at, version, MessageId="m-1", Message=orjson.dumps(told).decode())
+    return notice({"MessageId": "m-1", "Message": orjson.dumps(told).decode()}, at, version)
 
 
 def shopify(topic: str, told: Any) -> Request:
