@@ -36,7 +36,7 @@ from siyu.serving import Role, application
 from siyu.system import System, opened
 
 PORT = 8651
-CONNECTIONS = 32
+CONNECTIONS = 256
 ROUND_SECONDS = 4.0
 LINKS = 1_000_000
 
