@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from core.errors import InvalidSetting
 from ingest.account import Account, Name
+from ingest.pages.account import PagesAccount
 from ingest.wechat.official_account import WeChatAccount
 
 
@@ -19,6 +20,7 @@ class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
 
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
+    pages: dict[Name, PagesAccount] = Field(default_factory=dict)
 
 
 def read(path: Path | None) -> Channels:

@@ -9,6 +9,7 @@ from ingest import http
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
+from ingest.pages import collecting as pages
 from ingest.wechat import official_account
 
 
@@ -34,4 +35,5 @@ def routers(ground: Ground) -> list[APIRouter]:
     return [
         http.routes(intake, ground.find_key),
         official_account.routes(intake, channels.wechat, public_url),
+        pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url)),
     ]
