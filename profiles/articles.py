@@ -25,7 +25,8 @@ from core.database import AnyRow, array, copy, metadata, run
 from core.errors import NotFound
 from core.event import Event
 from core.identifier import IdentifierId, PersonId
-from profiles import sharetree
+from profiles import official, sharetree
+from profiles.official import OfficialCounts
 from profiles.people import Standing
 from profiles.sharetree import Touch, Tree
 from profiles.summary import Statement, stamp
@@ -570,13 +571,22 @@ _WAYS_UP = text(
 @dataclass(frozen=True, slots=True)
 class Stats:
     """How an article fared. *reads* are those of humans; *anonymous_reads* those among them of whom no strong identifier is
-    known; *non_followers* the readers of whom nobody has said that they follow an account."""
+    known; *non_followers* the readers of whom nobody has said that they follow an account; *official* what the
+    platform itself counts."""
 
     audience: Audience
     reads: int
     anonymous_reads: int
     bot_reads: int
     non_followers: int
+    official: OfficialCounts | None
+
+    @property
+    def coverage(self) -> float | None:
+        """Identified reads per read that the platform counts; above 1 where it counted earlier than we."""
+        if self.official is None or not self.official.reads:
+            return None
+        return (self.reads - self.anonymous_reads) / self.official.reads
 
 
 def stats(connection: Connection, article_id: str) -> Stats:
@@ -590,6 +600,7 @@ def stats(connection: Connection, article_id: str) -> Stats:
         anonymous_reads=known.nameless_reads + sum(r.reads for r in reached.readers if r.is_anonymous),
         bot_reads=known.bot_reads,
         non_followers=sum(reader.person not in followers for reader in reached.readers),
+        official=official.of_article(connection, article_id),
     )
 
 

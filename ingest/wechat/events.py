@@ -1,15 +1,14 @@
 """What an official account or a mini-program tells by its callbacks, as events."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import InvalidEvent
 from ingest.callback import Document
+from ingest.proof import made_of
 from ingest.tokens import TOKEN_LENGTH_MAX
-from ingest.wechat.markup import Fields, text
+from ingest.wechat.markup import Fields, created_at, text
 
 PROPERTY_LENGTH_MAX = 1_024
 _SCENE = "qrscene_"
@@ -33,11 +32,18 @@ class Whose:
 def documents(told: Fields, whose: Whose) -> Sequence[Document]:
     """Return the events that one callback tells. Raises `InvalidEvent` where it lacks what every callback has."""
     if text(told, "MsgType") != "event":
-        return [_event(told, whose, "official_account.messaged", {"kind": text(told, "MsgType")})]
+        return [_messaged(told, whose)]
     name = text(told, "Event")
     if not name:
         raise InvalidEvent("missing", "an event has a name", "/Event")
     return _READERS.get(name, _unknown)(told, whose)
+
+
+def _messaged(told: Fields, whose: Whose) -> Document:
+    kind = {"kind": text(told, "MsgType")}
+    if whose.channel == "official_account":
+        return _event(told, whose, "official_account.messaged", kind)
+    return _event(told, whose, "support.opened", kind)
 
 
 def _followed(told: Fields, whose: Whose) -> Sequence[Document]:
@@ -104,10 +110,12 @@ def _ordered(told: Fields, whose: Whose) -> Sequence[Document]:
     order = told.get("order_info")
     if not isinstance(order, Mapping) or not text(order, "order_id"):
         raise InvalidEvent("missing", "an order has an id", "/order_info/order_id")
-    kind = _ORDERED.get(text(told, "Event"), "track")
-    named = {"event": text(told, "Event")} if kind == "track" else {}
-    document = _event(told, whose, kind, named, text(order, "order_id"))
-    return [document | {"order": {"id": text(order, "order_id")}} if kind != "track" else document]
+    name = text(told, "Event")
+    kind = _ORDERED.get(name)
+    if kind is None:
+        return [_event(told, whose, "track", {"event": name, "order_id": text(order, "order_id")})]
+    document = _event(told, whose, kind, {}, text(order, "order_id"))
+    return [document | {"channel": "orders", "order": {"id": text(order, "order_id")}}]
 
 
 def _unknown(told: Fields, whose: Whose) -> Sequence[Document]:
@@ -157,7 +165,7 @@ def _event(
         "id": _id(told, part),
         "type": kind,
         "channel": whose.channel,
-        "occurred_at": _created_at(told),
+        "occurred_at": created_at(text(told, "CreateTime")),
         "identifiers": _identifiers(told, whose, role) if role else [],
         "strength": "platform",
         "properties": dict(properties),
@@ -176,18 +184,10 @@ def _identifiers(told: Fields, whose: Whose, role: str) -> list[Document]:
 def _id(told: Fields, part: str) -> str:
     """What the platform repeats when it sends again; a hash, because an openid is a person's."""
     names = ("ToUserName", "MsgId") if text(told, "MsgId") else _REPEATED
-    said = "\0".join([*(text(told, name) for name in names), part])
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    return made_of(*(text(told, name) for name in names), part)
 
 
 _REPEATED = ("ToUserName", "FromUserName", "OpenID", "CreateTime", "Event", "EventKey", "MsgID", "RevokeInfo")
-
-
-def _created_at(told: Fields) -> str:
-    created = text(told, "CreateTime")
-    if not created.isascii() or not created.isdigit() or len(created) > 11:
-        raise InvalidEvent("invalid_time", "the time is in seconds since 1970", "/CreateTime")
-    return datetime.fromtimestamp(int(created), UTC).isoformat()
 
 
 def _properties(told: Fields) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """What WeChat and WeCom write, XML or JSON, as plain fields."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
 from xml.parsers.expat import ExpatError
 
@@ -13,6 +14,7 @@ Fields = Mapping[str, Any]
 
 # Of these there may be one or many: always a list, so that one reads like many.
 _LISTS = ("List", "item")
+_SECONDS_DIGITS = 11
 
 
 def fields(content: bytes) -> Fields:
@@ -35,6 +37,13 @@ def text(of: Fields, name: str) -> str:
     """Return the field *name* as text, empty where there is none."""
     value = of.get(name)
     return "" if value is None or isinstance(value, dict | list) else str(value)
+
+
+def created_at(seconds: str) -> str:
+    """Return the time that *seconds* since 1970 tell, with its zone. Raises `InvalidEvent`."""
+    if not seconds.isascii() or not seconds.isdigit() or len(seconds) > _SECONDS_DIGITS:
+        raise InvalidEvent("invalid_time", "the time is in seconds since 1970", "/CreateTime")
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat()
 
 
 def _json(content: bytes) -> Fields:

@@ -14,6 +14,7 @@ from ingest.account import Account
 from ingest.callback import Answer, Callback, Document
 from ingest.http import RawRoute
 from ingest.intake import Intake
+from ingest.proof import check_fresh
 from ingest.taking import received, respond, take
 from ingest.wechat import events, markup
 from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox, is_signed
@@ -61,13 +62,13 @@ class WeChat:
 
     def greeting(self, callback: Callback) -> bytes:
         """Return what proves to the platform that the address is ours. Raises `Forbidden` unless it is who asks."""
-        self._fresh(callback)
+        demand_fresh(callback)
         self._signed(callback, "signature")
         return callback.query.get("echostr", "").encode()
 
     def proven(self, callback: Callback) -> bytes:
         """Return what the platform says: decrypted, where the account has a key, and never what stands in clear beside it."""
-        self._fresh(callback)
+        demand_fresh(callback)
         if self._box is None:
             self._signed(callback, "signature")
             return callback.body
@@ -86,12 +87,10 @@ class WeChat:
         if not is_signed(query.get(name, ""), *parts):
             raise Forbidden("the signature is not that of the account")
 
-    def _fresh(self, callback: Callback) -> None:
-        stamp = callback.query.get("timestamp", "")
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 11):
-            raise Forbidden("a callback has a timestamp")
-        if abs(callback.received_at.timestamp() - int(stamp)) > STALE_MAX.total_seconds():
-            raise Forbidden("the timestamp is too old, or the clocks differ")
+
+def demand_fresh(callback: Callback) -> None:
+    """Raise `Forbidden` for a callback whose time is not now, as far as clocks and further tries allow."""
+    check_fresh(callback.query.get("timestamp", ""), callback.received_at, STALE_MAX)
 
 
 def routes(intake: Intake, accounts: Mapping[str, WeChatAccount], public_url: str) -> APIRouter:
