@@ -21,6 +21,7 @@ from core.event import Word
 from ingest.account import Account, Name
 from ingest.mail.collecting import MailAccount
 from ingest.orders.collecting import OrdersAccount
+from ingest.pages.account import PagesAccount
 from ingest.webhooks import WebhookAccount
 from ingest.wechat.official_account import WeChatAccount
 from ingest.wecom import WeComAccount
@@ -34,6 +35,7 @@ class Channels(Account):
     orders: dict[Name, OrdersAccount] = Field(default_factory=dict)
     webhooks: dict[Name, WebhookAccount] = Field(default_factory=dict)
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
+    pages: dict[Name, PagesAccount] = Field(default_factory=dict)
     channels: dict[Word, Channel] = Field(default_factory=dict)
 
     @property

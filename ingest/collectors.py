@@ -14,6 +14,7 @@ from ingest.links.routes import Book, following, minting
 from ingest.mail import collecting as mail
 from ingest.mail.amazon import Fetch, fetched
 from ingest.orders import collecting as orders
+from ingest.pages import collecting as pages
 from ingest.spool import Spool
 from ingest.tracking import routes as tracking
 from ingest.wechat import official_account
@@ -52,4 +53,5 @@ def routers(ground: Ground) -> list[APIRouter]:
         orders.routes(intake, channels.orders, public_url),
         webhooks.routes(intake, channels.webhooks, public_url),
         official_account.routes(intake, channels.wechat, public_url),
+        pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url)),
     ]

@@ -166,7 +166,7 @@ def _forget(connection: Connection, table: str, columns: Sequence[str], keys: It
 
 def _forget_counts(connection: Connection, void: Iterable[Touchpoint]) -> None:
     """Take the reads of nobody in particular, and those of robots, out of their articles."""
-    reads = [(t, t.event.article) for t in void if t.event.type == "article.read"]
+    reads = [(t, t.event.article) for t in void if _begins_read(t.event)]
     run(
         connection,
         """
@@ -194,7 +194,7 @@ def _record_articles(connection: Connection, told: Iterable[tuple[Touchpoint, Ev
             value = getattr(event.article, name)
             if value and at > row[f"{name}_stamp"]:
                 row |= {name: value, f"{name}_stamp": at}
-        if event.type == "article.read":
+        if _begins_read(event):
             row["bots"] += _is_bot(event)
             row["nameless"] += touchpoint.anchor is None and not _is_bot(event)
     run(
@@ -232,6 +232,11 @@ _UNSTATED: Mapping[str, Any] = {
     "nameless": 0,
     "bots": 0,
 }
+
+
+def _begins_read(event: Event) -> bool:
+    """Whether *event* is a read to be counted: a page tells one read in stretches, of which the later ones only add time."""
+    return event.type == "article.read" and event.properties.get("stretch", 1) == 1
 
 
 def _is_bot(event: Event) -> bool:
@@ -303,7 +308,7 @@ def _touch(event: Event) -> dict[str, Any]:
     is_read = event.type == "article.read"
     return {
         "entered_at": event.occurred_at,
-        "reads": int(is_read),
+        "reads": int(_begins_read(event)),
         "first_read_at": event.occurred_at if is_read else None,
         "last_read_at": event.occurred_at if is_read else None,
         "dwell_ms": int(_number(event.properties.get("dwell_ms"), DWELL_MS_MAX)),
