@@ -13,8 +13,8 @@ from api.paths import slashes
 from api.schemas import Page
 from core.event import Key
 from core.identifier import IdentifierId
-from profiles import articles, official, people, profile
-from profiles.articles import Behind
+from profiles import articles, audience, official, people, profile
+from profiles.audience import Behind
 from profiles.official import OfficialCounts
 from profiles.profile import Wanted
 
@@ -74,7 +74,7 @@ def show(article_id: ArticleId, connection: Snapshot) -> schemas.ArticleOut:
 @router.get("/{article_id}/stats")
 def stats(article_id: ArticleId, connection: Snapshot, clear: Clear) -> schemas.StatsOut:
     """Return how an article fared: reads, generations, and who spread it most."""
-    known = articles.stats(connection, article_id)
+    known = audience.stats(connection, article_id)
     spreaders = known.audience.tree.top_spreaders(SPREADERS_MAX)
     cards = profile.cards(connection, [node.person for node in spreaders])
     return shown.stats(article_id, known, spreaders, cards, clear=clear)

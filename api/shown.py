@@ -9,7 +9,8 @@ from api import schemas
 from api.table import Sheet
 from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
 from profiles import masking
-from profiles.articles import Article, Reader, Stats
+from profiles.articles import Article
+from profiles.audience import Reader, Stats
 from profiles.history import IdentityChange
 from profiles.official import OfficialCounts
 from profiles.people import Member

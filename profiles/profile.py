@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
-from profiles import articles, masking, people, summaries, summary
-from profiles.articles import Behind, Reader
+from profiles import articles, audience, masking, people, summaries, summary
+from profiles.audience import Behind, Reader
 from profiles.people import Member
 from profiles.sharetree import Node
 from profiles.summary import Summary
@@ -173,7 +173,7 @@ def readers(connection: Connection, article_id: str, wanted: Wanted, after: Behi
     found: list[tuple[Reader, Card]] = []
     part_size = most + 1 if wanted == Wanted() else LOOKED_AT_MAX // 4
     for _ in range(0, LOOKED_AT_MAX, part_size):
-        part = articles.readers(connection, article_id, after, part_size)
+        part = audience.readers(connection, article_id, after, part_size)
         known = cards(connection, [reader.person for reader, _ in part if wanted.takes(reader)])
         for reader, place in part:
             card = known.get(reader.person)
@@ -199,7 +199,7 @@ class Branch:
 
 def branch(connection: Connection, article_id: str, root: PersonId | None, depth: int | None, most: int) -> Branch:
     """Return the share tree of an article from *root* (`None`: the push) down. Raises `NotFound`."""
-    reached = articles.audience(connection, article_id)
+    reached = audience.of_article(connection, article_id)
     nodes = reached.tree.below(root, depth)
     if root is not None and not nodes:
         raise NotFound("the article has not reached this person")

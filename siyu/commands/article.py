@@ -11,7 +11,7 @@ from api.articles import NODES_MAX, SPREADERS_MAX
 from api.shown import READERS
 from core.database import transaction
 from core.errors import InvalidEvent
-from profiles import articles, official, profile
+from profiles import audience, official, profile
 from profiles.profile import Wanted
 from siyu.official import rows as official_rows
 from siyu.system import opened
@@ -105,7 +105,7 @@ def everybody(connection: Connection, article_id: str, *, clear: bool) -> list[s
 
 def figures(connection: Connection, article_id: str, *, clear: bool) -> schemas.StatsOut:
     """Return the figures of an article."""
-    known = articles.stats(connection, article_id)
+    known = audience.stats(connection, article_id)
     spreaders = known.audience.tree.top_spreaders(SPREADERS_MAX)
     cards = profile.cards(connection, [node.person for node in spreaders])
     return shown.stats(article_id, known, spreaders, cards, clear=clear)

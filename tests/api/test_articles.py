@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from core.database import transaction
-from profiles import articles, profile
+from profiles import audience, profile
 from tests.api.world import World, index
 
 A, B, C, D = (f"user_id:{name}" for name in "ABCD")
@@ -98,8 +98,8 @@ def test_a_page_of_readers_says_the_same_as_the_whole_audience(world: World, mar
     world.opens("anonymous_id@h5:c", "phone:+8613912345679", minute=12)
 
     with transaction(world.engine) as connection:
-        page = [reader for reader, _ in articles.readers(connection, "a", None, 10)]
-        whole = articles.audience(connection, "a").readers
+        page = [reader for reader, _ in audience.readers(connection, "a", None, 10)]
+        whole = audience.of_article(connection, "a").readers
 
     assert page == list(whole)
 

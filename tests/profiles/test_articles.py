@@ -12,12 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
+import profiles.audience
 from core.database import metadata, transaction
 from core.errors import NotFound
 from core.event import Event
 from core.identifier import PersonId
 from profiles import articles
-from profiles.articles import DWELL_MS_MAX, Article, Audience, Reader, Stats
+from profiles.articles import DWELL_MS_MAX, Article
+from profiles.audience import Audience, Reader, Stats, of_article
 from tests.api.world import NOW, World, index
 
 DAY = NOW - timedelta(days=1)
@@ -45,12 +47,12 @@ def shared(world: World, *who: object, article: str = "a", link: str, by: str | 
 
 def audience(world: World, article: str = "a") -> Audience:
     with transaction(world.engine) as connection:
-        return articles.audience(connection, article)
+        return of_article(connection, article)
 
 
 def stats(world: World, article: str = "a") -> Stats:
     with transaction(world.engine) as connection:
-        return articles.stats(connection, article)
+        return profiles.audience.stats(connection, article)
 
 
 def known(world: World, article: str = "a") -> Article:

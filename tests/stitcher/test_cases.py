@@ -38,7 +38,7 @@ from core.identifier import IdentifierId, PersonId
 from core.identifier import parse as identifier
 from core.log.port import IDENTITY_CHANGED
 from core.outbox import Cursor, read
-from profiles import articles, people
+from profiles import audience, people
 from profiles.timeline import Entry, Filter
 from stitcher import asking, graph, timelines
 from stitcher.decisions import decisions
@@ -347,7 +347,7 @@ def _uids(numbers: str, history: Sequence[Event]) -> set[str]:
 
 
 def edges(connection: Connection, article_id: str) -> set[tuple[PersonId, PersonId]]:
-    nodes = articles.audience(connection, article_id).tree.nodes.values()
+    nodes = audience.of_article(connection, article_id).tree.nodes.values()
     return {(node.parent, node.person) for node in nodes if node.parent is not None}
 
 
