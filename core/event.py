@@ -1,17 +1,15 @@
 """The event: a fact that a channel reports, written once and never changed. The published language of the log.
 
-`parse` turns what a sender wrote into an `Event`: checked, its identifiers cleaned, its id and times settled. From there
-on an event is trusted; `encode` and `decode` are its form on the topic `siyu.events.v1`.
+What a sender writes becomes one in `core.submission`; `encode` and `decode` are its form on the topic `siyu.events.v1`.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from math import isfinite
 from typing import Annotated, Literal, NewType, cast
-from urllib.parse import parse_qs, unquote
 
 import orjson
 from pydantic import (
@@ -26,7 +24,7 @@ from pydantic import (
 )
 
 from core.errors import InvalidEvent
-from core.identifier import Drop, Identifier, Namespace, bare, clean, clean_scope, split, uuid8
+from core.identifier import Drop, Identifier, Namespace, uuid8
 
 EventUid = NewType("EventUid", str)
 """A UUID made of source and id: what is taken once."""
@@ -134,7 +132,8 @@ class Trust(StrEnum):
     IMPORT = "import"
 
 
-def _is_storable(text: str) -> str:
+def is_storable(text: str) -> str:
+    """Return *text*, which PostgreSQL can hold; raises `ValueError` where it cannot."""
     if "\0" in text:
         raise ValueError("the character U+0000 cannot be stored")
     return text
@@ -153,7 +152,7 @@ def _parts(value: JsonValue) -> Iterable[JsonValue]:
     """Return what *value* is made of, having seen that PostgreSQL and JSON can hold what is in it itself."""
     match value:
         case str(text):
-            _is_storable(text)
+            is_storable(text)
             _is_unicode(text)
         case float(number) if not isfinite(number):
             raise ValueError("JSON has no such number")
@@ -177,15 +176,15 @@ def _is_type(name: str) -> str:
     return name
 
 
-Text = Annotated[str, StringConstraints(max_length=1_024), AfterValidator(_is_storable)]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_is_storable)]
+Text = Annotated[str, StringConstraints(max_length=1_024), AfterValidator(is_storable)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(is_storable)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Type = Annotated[str, AfterValidator(_is_type), Field(json_schema_extra={"enum": [*sorted(TYPES)]})]
 Properties = Annotated[Mapping[str, JsonValue], AfterValidator(_is_storable_json)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Whole = Annotated[int, Field(ge=-WHOLE_MAX, le=WHOLE_MAX)]
 
-_STRICT = ConfigDict(extra="forbid")
+STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +195,7 @@ class Article:
     title: Text | None = None
     url: Text | None = None
     topics: Annotated[tuple[Text, ...], Field(max_length=TOPICS_MAX)] = ()
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,7 @@ class Share:
     token: Key | None = None
     parent_token: Key | None = None
     scene: Literal["friend", "group", "moments", "other"] | None = None
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +217,7 @@ class Campaign:
     source: Text | None = None
     medium: Text | None = None
     name: Text | None = None
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +226,7 @@ class Item:
 
     sku: Key
     quantity: Whole = 1
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +237,7 @@ class Order:
     amount: Whole = 0
     currency: Currency = "CNY"
     items: tuple[Item, ...] = ()
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +246,7 @@ class Company:
 
     name: Text | None = None
     domain: Text | None = None
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,84 +310,6 @@ def uid_of(source: str, event_id: str) -> EventUid:
     return EventUid(uuid8(hashlib.sha256(f"{source}\0{event_id}".encode()).digest()))
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenIdentifier:
-    """An identifier as a sender writes it; it may also be written `namespace[@scope]:value`."""
-
-    namespace: Word
-    value: str | int | bool | None
-    scope: Text = ""
-    role: Role | None = None
-    __pydantic_config__ = _STRICT
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """An event as a sender writes it; the shape of `POST /v1/events` and of an NDJSON line."""
-
-    type: Type
-    channel: Word
-    occurred_at: AwareDatetime
-    id: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_is_storable)] | None = None
-    source: Key | None = None
-    identifiers: Annotated[tuple[WrittenIdentifier | str, ...], Field(max_length=IDENTIFIERS_MAX)] = ()
-    strength: Strength | None = None
-    article: Article | None = None
-    share: Share | None = None
-    campaign: Campaign | None = None
-    order: Order | None = None
-    company: Company | None = None
-    properties: Properties = field(default_factory=dict)
-    context: Properties = field(default_factory=dict)
-    __pydantic_config__ = _STRICT
-
-
-def parse(
-    document: bytes | Mapping[str, object],
-    *,
-    source: str,
-    trust: Trust,
-    strength: Strength,
-    received_at: datetime,
-    namespaces: Mapping[str, Namespace],
-    declared: Collection[str] | None = None,
-) -> Event:
-    """Turn what a sender wrote into an event.
-
-    *source*, *trust* and *strength* (the default) belong to the sender's key. Identifiers come out cleaned, those that name
-    nobody are listed in `dropped`; a missing id is made of the content, so that sending it again changes nothing. A browser
-    speaks for its own source only; where a key has *declared* namespaces, identifiers of others are dropped. Raises
-    `InvalidEvent`, whose message names the field and repeats no value.
-    """
-    fields = _loaded(document)
-    try:
-        submission = _SUBMISSION.validate_python(fields)
-    except ValidationError as error:
-        raise first_fault(error) from None
-    occurred_at, claimed_at = _clamped(submission.occurred_at, received_at)
-    mentions, dropped = _cleaned(submission, namespaces, declared)
-    return Event(
-        id=submission.id or _made_of(fields),
-        type=submission.type,
-        channel=submission.channel,
-        source=source if trust is Trust.BROWSER else submission.source or source,
-        trust=trust,
-        occurred_at=occurred_at,
-        received_at=received_at,
-        identifiers=mentions,
-        strength=submission.strength or strength,
-        claimed_at=claimed_at,
-        dropped=dropped,
-        article=submission.article,
-        share=submission.share,
-        campaign=submission.campaign,
-        order=submission.order,
-        company=submission.company,
-        properties=submission.properties,
-        context=submission.context,
-    )
-
-
 def encode(event: Event) -> bytes:
     """Return the form of *event* on the log: JSON, without what it does not say."""
     return _EVENT.dump_json(event, exclude_none=True)
@@ -396,7 +317,7 @@ def encode(event: Event) -> bytes:
 
 def decode(value: bytes) -> Event:
     """Read what `encode` wrote. Raises `InvalidEvent` for anything else that somebody put on the topic."""
-    fields = _json(value)
+    fields = fields_of(value)
     try:
         if rb"\u0000" in value:
             _is_storable_json(cast("Mapping[str, JsonValue]", fields))
@@ -420,15 +341,7 @@ def _names_people(namespace: Namespace | None) -> bool:
     return namespace is not None and namespace.kind != "hint"
 
 
-def _loaded(document: bytes | Mapping[str, object]) -> Mapping[str, object]:
-    if isinstance(document, Mapping):
-        return document
-    if len(document) > EVENT_BYTES_MAX:
-        raise InvalidEvent("too_large", f"an event has at most {EVENT_BYTES_MAX} bytes")
-    return _json(document)
-
-
-def _json(written: bytes) -> Mapping[str, object]:
+def fields_of(written: bytes) -> Mapping[str, object]:
     """Read JSON as strictly as it is defined: no `NaN`, no number that no machine has, no half of a surrogate pair."""
     try:
         fields = orjson.loads(written)
@@ -437,78 +350,6 @@ def _json(written: bytes) -> Mapping[str, object]:
     if not isinstance(fields, dict):
         raise InvalidEvent("invalid_type", "an event is a JSON object")
     return fields
-
-
-def _made_of(fields: Mapping[str, object]) -> str:
-    try:
-        content = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
-    except orjson.JSONEncodeError:
-        raise InvalidEvent("invalid_json", "this could not be written as JSON") from None
-    return hashlib.sha256(content).hexdigest()[:32]
-
-
-def _clamped(occurred_at: datetime, received_at: datetime) -> tuple[datetime, datetime | None]:
-    kept = min(max(occurred_at, received_at - PAST_MAX), received_at + FUTURE_MAX)
-    return kept.astimezone(UTC), (None if kept == occurred_at else occurred_at)
-
-
-def _cleaned(
-    submission: Submission, namespaces: Mapping[str, Namespace], declared: Collection[str] | None
-) -> tuple[tuple[Mention, ...], tuple[Dropped, ...]]:
-    useless = _reason_to_drop_all(submission)
-    from_url = _named_by_url(submission)
-    mentions: dict[Mention, None] = {}
-    dropped = []
-    for position, written in enumerate(submission.identifiers):
-        namespace, scope, value, role = _taken_apart(written, position)
-        is_foreign = declared is not None and namespace not in declared
-        refused = useless or (Drop.UNDECLARED if is_foreign else Drop.FROM_URL if bare(value) in from_url else None)
-        cleaned = refused or clean(namespace, value)
-        if isinstance(cleaned, Drop):
-            dropped.append(Dropped(namespace, cleaned))
-        else:
-            mentions[Mention(namespace, cleaned, scope, role or _usual_role(namespaces.get(namespace)))] = None
-    return tuple(mentions), tuple(dropped)
-
-
-def _taken_apart(written: WrittenIdentifier | str, position: int) -> tuple[str, str, str, Role | None]:
-    try:
-        if isinstance(written, str):
-            namespace, scope, value = split(written)
-            return namespace, clean_scope(scope), value, None
-        value = "" if written.value is None else str(written.value)
-        return written.namespace, clean_scope(written.scope), value, written.role
-    except InvalidEvent as error:
-        raise InvalidEvent(error.code, error.detail, f"/identifiers/{position}") from None
-
-
-def _usual_role(namespace: Namespace | None) -> Role:
-    kinds = {"weak": Role.CONTEXT, "hint": Role.HINT}
-    return kinds.get(namespace.kind, Role.SUBJECT) if namespace else Role.SUBJECT
-
-
-def _reason_to_drop_all(submission: Submission) -> Drop | None:
-    """A WeChat snapshot page reports an openid that belongs to nobody, and a robot is nobody."""
-    for said in (submission.properties, submission.context):
-        if str(said.get("is_snapshotuser", "")) in {"1", "True"}:
-            return Drop.SNAPSHOT
-        if said.get("bot") is True:
-            return Drop.BOT
-    return None
-
-
-def _named_by_url(submission: Submission) -> frozenset[str]:
-    """Values that the page's own URL named as `ajs_uid` or `ajs_aid`: whoever makes the link could name anybody."""
-    page = submission.context.get("page")
-    said = page if isinstance(page, dict) else {}
-    urls = [submission.properties.get("url"), said.get("url"), said.get("search")]
-    written = [
-        url.partition("#")[0].partition("?")[2] for url in urls if isinstance(url, str) and "ajs_" in unquote(url)
-    ]
-    queries = [parse_qs(query) for query in written]
-    return frozenset(
-        bare(value) for query in queries for name in ("ajs_uid", "ajs_aid") for value in query.get(name, ())
-    )
 
 
 def first_fault(error: ValidationError) -> InvalidEvent:
@@ -529,5 +370,4 @@ def _pointer(steps: tuple[int | str, ...]) -> str:
 _BRANCHES = frozenset({"WrittenIdentifier", "str", "int", "bool"})
 
 
-_SUBMISSION: TypeAdapter[Submission] = TypeAdapter(Submission)
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from core.errors import InvalidEvent
-from core.event import Submission
+from core.submission import Submission
 from ingest import body
 from ingest.auth import FindKey, secret_in, writer
 from ingest.intake import Intake, Receipt

@@ -7,11 +7,12 @@ from urllib.parse import quote
 from core.channel import UNDECLARED, Declarations
 from core.clock import Clock
 from core.errors import InvalidEvent
-from core.event import EVENT_BYTES_MAX, Event, Strength, Trust, best_mention, encode, parse
+from core.event import EVENT_BYTES_MAX, Event, Strength, Trust, best_mention, encode
 from core.identifier import BlindIndex, Namespace
 from core.keys import Key
 from core.log.port import EVENTS, Record
 from core.metrics import EVENTS_REJECTED, IDENTIFIERS_DROPPED, IDENTIFIERS_NOT_CARRIED
+from core.submission import parse
 
 
 class Receiver:

@@ -14,11 +14,12 @@ from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 from core.clock import system_clock
 from core.database import connect
 from core.directive import Directive
-from core.event import Event, Submission
+from core.event import Event
 from core.identifier import BlindIndex
 from core.log.port import DIRECTIVES, EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED
 from core.log.postgres import PostgresLog
 from core.settings import Settings
+from core.submission import Submission
 from ingest.channels import Channels
 from profiles.record import CAUSES_MAX, Reason
 from siyu.serving import Role, application

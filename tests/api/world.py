@@ -10,10 +10,11 @@ from sqlalchemy import Engine, text
 from core import keys
 from core.database import metadata, transaction
 from core.directive import Directive, EventName, Kind
-from core.event import Event, Strength, Trust, parse
+from core.event import Event, Strength, Trust
 from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.identifier import parse as identifier
 from core.keys import Scope
+from core.submission import parse
 from profiles import people
 from stitcher import rules
 from stitcher.carrying_out import carry_out

@@ -17,7 +17,8 @@ import pytest
 from bench import recompute, weibo
 from bench.recompute import Shape
 from bench.weibo import Cascade
-from core.event import Event, Strength, Trust, parse
+from core.event import Event, Strength, Trust
+from core.submission import parse
 from stitcher.rules import shipped
 
 # cascade, node, parent, user, t_s; node 4 is silent about its time, 2 and 3 share theirs with a parent or a sibling.

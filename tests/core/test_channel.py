@@ -7,8 +7,9 @@ import pytest
 
 from core.channel import EVERYWHERE, Channel, Declarations, shipped
 from core.errors import InvalidEvent
-from core.event import TYPES, Event, Role, Strength, Trust, parse
+from core.event import TYPES, Event, Role, Strength, Trust
 from core.identifier import Drop
+from core.submission import parse
 from stitcher import rules
 
 NAMESPACES = rules.shipped().namespaces

@@ -29,9 +29,9 @@ from core.event import (
     best_mention,
     decode,
     encode,
-    parse,
 )
 from core.identifier import Drop, Namespace
+from core.submission import parse
 
 NOW = datetime(2026, 11, 3, 13, tzinfo=UTC)
 NAMESPACES = {

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from core.errors import InvalidEvent
-from core.event import EVENT_BYTES_MAX, Strength, Submission, decode
+from core.event import EVENT_BYTES_MAX, Strength, decode
 from core.identifier import parse as identifier
 from core.metrics import IDENTIFIERS_DROPPED, REGISTRY
+from core.submission import Submission
 from tests.ingest.given import BROWSER, INDEX, SERVER, event, receiver
 
 SECRET = "13912345678"  # must never come back

@@ -7,8 +7,9 @@ from functools import cache
 
 import pytest
 
-from core.event import Event, Strength, Trust, parse
+from core.event import Event, Strength, Trust
 from core.identifier import IdentifierId, PersonId
+from core.submission import parse
 from profiles.sharetree import Touch, Tree, grow
 from siyu import demo
 from stitcher.rules import shipped

@@ -33,11 +33,12 @@ from sqlalchemy import Connection, Engine, make_url, text
 
 from core.database import connect, transaction
 from core.directive import Directive, EventName, Kind, in_force
-from core.event import Event, Strength, Trust, parse
+from core.event import Event, Strength, Trust
 from core.identifier import IdentifierId, PersonId
 from core.identifier import parse as identifier
 from core.log.port import IDENTITY_CHANGED
 from core.outbox import Cursor, read
+from core.submission import parse
 from profiles import audience, people
 from profiles.timeline import Entry, Filter
 from stitcher import asking, graph, timelines
