@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, TypeAdapter
 
-from api import pages, schemas, shown
+from api import article_schemas, article_shown, pages
 from api.context import Clear, Here, Snapshot, Writing
 from api.pages import Paged
 from api.paths import slashes
@@ -58,39 +58,39 @@ async def wanted(
 
 
 @router.get("")
-def listing(connection: Snapshot, asked: Paged) -> Page[schemas.ArticleOut]:
+def listing(connection: Snapshot, asked: Paged) -> Page[article_schemas.ArticleOut]:
     """Return the articles that events have named, the newest first."""
     found = articles.listing(connection, asked.after(_LISTED), asked.limit + 1)
     kept, following = pages.cut(found, asked.limit, lambda last: (last.first_at, last.id))
-    return asked.answer([shown.article(each) for each in kept], following)
+    return asked.answer([article_shown.article(each) for each in kept], following)
 
 
 @router.get("/{article_id}")
-def show(article_id: ArticleId, connection: Snapshot) -> schemas.ArticleOut:
+def show(article_id: ArticleId, connection: Snapshot) -> article_schemas.ArticleOut:
     """Return one article."""
-    return shown.article(articles.article(connection, article_id))
+    return article_shown.article(articles.article(connection, article_id))
 
 
 @router.get("/{article_id}/stats")
-def stats(article_id: ArticleId, connection: Snapshot, clear: Clear) -> schemas.StatsOut:
+def stats(article_id: ArticleId, connection: Snapshot, clear: Clear) -> article_schemas.StatsOut:
     """Return how an article fared: reads, generations, and who spread it most."""
     known = audience.stats(connection, article_id)
     spreaders = known.audience.tree.top_spreaders(SPREADERS_MAX)
     cards = profile.cards(connection, [node.person for node in spreaders])
-    return shown.stats(article_id, known, spreaders, cards, clear=clear)
+    return article_shown.stats(article_id, known, spreaders, cards, clear=clear)
 
 
 @router.put("/{article_id}/official-counts")
 def official_counts(
     article_id: ArticleId, counts: OfficialCounts, here: Here, connection: Writing
-) -> schemas.OfficialOut:
+) -> article_schemas.OfficialOut:
     """Keep what the platform counts, and return the latest that is kept; no event needs to have named the article yet."""
-    return shown.official(official.record(connection, article_id, counts, here.clock()))
+    return article_shown.official(official.record(connection, article_id, counts, here.clock()))
 
 
 @router.get(
     "/{article_id}/readers",
-    response_model=Page[schemas.ReaderOut],
+    response_model=Page[article_schemas.ReaderOut],
     responses=pages.document("A page of readers. It can be short, or empty, though more follow: see `page.has_more`."),
 )
 def readers(
@@ -99,11 +99,11 @@ def readers(
     connection: Snapshot,
     asked: Paged,
     clear: Clear,
-) -> Page[schemas.ReaderOut] | Response:
+) -> Page[article_schemas.ReaderOut] | Response:
     """Return the people who read an article, in the order of their first read."""
     page = profile.readers(connection, article_id, wanted, asked.after(_READ), asked.limit)
-    shown_readers = [shown.reader(reader, card, clear=clear) for reader, card in page.found]
-    return asked.answer_either(shown_readers, page.next, shown.READERS)
+    shown_readers = [article_shown.reader(reader, card, clear=clear) for reader, card in page.found]
+    return asked.answer_either(shown_readers, page.next, article_shown.READERS)
 
 
 @router.get("/{article_id}/share-tree")
@@ -113,8 +113,8 @@ def share_tree(
     clear: Clear,
     root: UUID | None = None,
     depth: Annotated[int | None, Query(ge=0, le=DEPTH_MAX)] = None,
-) -> schemas.ShareTreeOut:
+) -> article_schemas.ShareTreeOut:
     """Return how an article travelled, from the push or from *root* down, at most *depth* steps."""
     top = people.survivor(connection, str(root)) if root else None
     branch = profile.branch(connection, article_id, top, depth, NODES_MAX)
-    return shown.share_tree(article_id, branch, clear=clear)
+    return article_shown.share_tree(article_id, branch, clear=clear)

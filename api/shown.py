@@ -1,21 +1,15 @@
 """From what we know to what is shown: the schemas filled, masked for those who may not see who it is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
 from api import schemas
 from api.table import Sheet
-from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
+from core.identifier import BlindIndex, Identifier, IdentifierId
 from profiles import masking
-from profiles.articles import Article
-from profiles.audience import Reader, Stats
 from profiles.history import IdentityChange
-from profiles.official import OfficialCounts
 from profiles.people import Member
-from profiles.profile import Branch, Card, Profile
-from profiles.sharetree import Node
+from profiles.profile import Profile
 from profiles.timeline import Entry
 from stitcher.asking import Identity, Known, Owner, Step, Weakest
 from stitcher.carrying_out import PREVIEW_PEOPLE_MAX, Part, Preview
@@ -312,94 +306,3 @@ def review(of: Review, *, clear: bool) -> schemas.ReviewOut:
 
 def _named(node_id: IdentifierId, named: Identifier, *, clear: bool) -> schemas.NamedOut:
     return schemas.NamedOut(id=node_id, identifier=named.text if clear else masking.identifier(named))
-
-
-def article(of: Article) -> schemas.ArticleOut:
-    """Show an article."""
-    return schemas.ArticleOut(id=of.id, title=of.title, url=of.url, topics=list(of.topics), first_at=of.first_at)
-
-
-def stats(
-    article_id: str, of: Stats, spreaders: Sequence[Node], cards: Mapping[PersonId, Card], *, clear: bool
-) -> schemas.StatsOut:
-    """Show how an article fared."""
-    sizes = of.audience.tree.generations
-    return schemas.StatsOut(
-        article_id=article_id,
-        readers=len(of.audience.readers),
-        reads=of.reads,
-        anonymous_reads=of.anonymous_reads,
-        suspected_bot_reads=of.bot_reads,
-        non_followers=of.non_followers,
-        k_factor=of.audience.tree.k_factor,
-        depth=of.audience.tree.depth,
-        generations=[
-            schemas.Generation(generation=at + 1, people=people, ratio=people / sizes[at - 1] if at else None)
-            for at, people in enumerate(sizes)
-        ],
-        top_spreaders=[
-            schemas.Spreader(
-                person_id=node.person,
-                label=cards[node.person].label(clear=clear),
-                generation=node.generation,
-                children=node.children,
-                descendants=node.descendants,
-            )
-            for node in spreaders
-        ],
-        official=official(of.official) if of.official else None,
-        coverage=of.coverage,
-    )
-
-
-def official(of: OfficialCounts) -> schemas.OfficialOut:
-    """Show what the platform counts."""
-    return schemas.OfficialOut(**asdict(of))
-
-
-def reader(of: Reader, card: Card, *, clear: bool) -> schemas.ReaderOut:
-    """Show a reader of an article."""
-    return schemas.ReaderOut(
-        person_id=of.person,
-        label=card.label(clear=clear),
-        company=card.company,
-        first_read_at=of.first_read_at,
-        last_read_at=of.last_read_at,
-        reads=of.reads,
-        dwell_ms=of.dwell_ms,
-        scroll=of.scroll,
-        generation=of.generation,
-        came_from=of.came_from,
-        scene=of.scene,
-        follower=card.follower,
-        reachable_via=list(card.reachable_via),
-        intent=None,
-        presumed=of.is_presumed,
-    )
-
-
-READERS: Sheet[schemas.ReaderOut] = Sheet(tuple(schemas.ReaderOut.model_fields), schemas.ReaderOut.model_dump)
-
-
-def share_tree(article_id: str, of: Branch, *, clear: bool) -> schemas.ShareTreeOut:
-    """Show a share tree, or a part of it."""
-    return schemas.ShareTreeOut(
-        article_id=article_id,
-        nodes=[_node(node, card, of.first_read_at.get(node.person), clear=clear) for node, card in of.nodes],
-        people=of.people,
-        depth=of.depth,
-        truncated=of.people > len(of.nodes),
-    )
-
-
-def _node(of: Node, card: Card, first_read_at: datetime | None, *, clear: bool) -> schemas.TreeNode:
-    return schemas.TreeNode(
-        person_id=of.person,
-        label=card.label(clear=clear),
-        parent=of.parent,
-        generation=of.generation,
-        children=of.children,
-        descendants=of.descendants,
-        entered_at=of.entered_at,
-        first_read_at=first_read_at,
-    )

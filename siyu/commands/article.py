@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from api import schemas, shown, table
+from api import article_schemas, article_shown, table
+from api.article_shown import READERS
 from api.articles import NODES_MAX, SPREADERS_MAX
-from api.shown import READERS
 from core.database import transaction
 from core.errors import InvalidEvent
 from profiles import audience, official, profile
@@ -48,7 +48,9 @@ def readers(
 def tree(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) -> None:
     """Draw how it travelled: who stands below whose link."""
     with opened() as system, system.engine.connect() as connection, answering():
-        told = shown.share_tree(article_id, profile.branch(connection, article_id, None, None, NODES_MAX), clear=clear)
+        told = article_shown.share_tree(
+            article_id, profile.branch(connection, article_id, None, None, NODES_MAX), clear=clear
+        )
     if as_json:
         write_json(node.model_dump(mode="json") for node in told.nodes)
     else:
@@ -91,27 +93,27 @@ def official_counts(
         raise typer.Exit(Exit.PARTLY)
 
 
-def everybody(connection: Connection, article_id: str, *, clear: bool) -> list[schemas.ReaderOut]:
+def everybody(connection: Connection, article_id: str, *, clear: bool) -> list[article_schemas.ReaderOut]:
     """Return all readers of an article."""
-    found: list[schemas.ReaderOut] = []
+    found: list[article_schemas.ReaderOut] = []
     after = None
     while True:
         page = profile.readers(connection, article_id, Wanted(), after, READERS_MAX)
-        found += [shown.reader(reader, card, clear=clear) for reader, card in page.found]
+        found += [article_shown.reader(reader, card, clear=clear) for reader, card in page.found]
         after = page.next
         if after is None:
             return found
 
 
-def figures(connection: Connection, article_id: str, *, clear: bool) -> schemas.StatsOut:
+def figures(connection: Connection, article_id: str, *, clear: bool) -> article_schemas.StatsOut:
     """Return the figures of an article."""
     known = audience.stats(connection, article_id)
     spreaders = known.audience.tree.top_spreaders(SPREADERS_MAX)
     cards = profile.cards(connection, [node.person for node in spreaders])
-    return shown.stats(article_id, known, spreaders, cards, clear=clear)
+    return article_shown.stats(article_id, known, spreaders, cards, clear=clear)
 
 
-def write_readers(rows: list[schemas.ReaderOut]) -> None:
+def write_readers(rows: list[article_schemas.ReaderOut]) -> None:
     """Write readers as a table."""
     names = {row.person_id: row.label for row in rows}
     write_table(
@@ -130,9 +132,9 @@ def write_readers(rows: list[schemas.ReaderOut]) -> None:
     )
 
 
-def write_tree(told: schemas.ShareTreeOut) -> None:
+def write_tree(told: article_schemas.ShareTreeOut) -> None:
     """Write a tree, each person indented below the one who brought him."""
-    below: dict[str | None, list[schemas.TreeNode]] = {}
+    below: dict[str | None, list[article_schemas.TreeNode]] = {}
     for node in told.nodes:
         below.setdefault(node.parent, []).append(node)
     waiting = list(reversed(below.get(None, [])))
