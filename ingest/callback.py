@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 Document = dict[str, Any]
+A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +56,19 @@ class Platform(Protocol):
 
         Each has an id made of what the platform repeats when it sends again.
         """
+
+
+@dataclass(frozen=True)
+class Accounted(Generic[A]):
+    """What the protocols of all platforms have in common: the *account*, and its *name* among those of its *family*."""
+
+    name: str
+    account: A
+
+    family = ""
+    answer = Answer()
+
+    @property
+    def source(self) -> str:
+        """As which source it sends."""
+        return f"{self.family}:{self.name}"

@@ -17,7 +17,7 @@ from pydantic import Field, field_validator
 
 from core.errors import Forbidden, InvalidEvent, NotFound
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Callback, Document
 from ingest.http import EVENTS_MAX, RawRoute
 from ingest.intake import Intake
 from ingest.layout import Columns, Layout
@@ -57,19 +57,12 @@ class WebhookAccount(Account):
 
 
 @dataclass(frozen=True)
-class Webhook:
+class Webhook(Accounted[WebhookAccount]):
     """The protocol of the account called *name*; *namespaces* are those of identifiers that its columns may name."""
 
-    name: str
-    account: WebhookAccount
+    family = "webhook"
+
     namespaces: Mapping[str, object]
-
-    answer = Answer()
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"webhook:{self.name}"
 
     @cached_property
     def _columns(self) -> Columns | None:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from core.errors import Forbidden, InvalidEvent, NotFound
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.proof import made_of
@@ -41,18 +41,10 @@ class WeComAccount(Account):
 
 
 @dataclass(frozen=True)
-class WeCom:
+class WeCom(Accounted[WeComAccount]):
     """The protocol of the corp called *name*."""
 
-    name: str
-    account: WeComAccount
-
-    answer = Answer()
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"wecom:{self.name}"
+    family = "wecom"
 
     def greeting(self, callback: Callback) -> bytes:
         """Return what proves to the platform that the address is ours."""

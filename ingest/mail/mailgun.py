@@ -16,7 +16,7 @@ from pydantic import Field
 
 from core.errors import Forbidden, InvalidEvent
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Callback, Document
 from ingest.mail import events
 from ingest.mail.events import LINK_ARGUMENT, Told
 from ingest.proof import check_fresh, instant, is_same, json_object, part, text
@@ -42,19 +42,12 @@ class MailgunAccount(Account):
 
 
 @dataclass(frozen=True)
-class Mailgun:
+class Mailgun(Accounted[MailgunAccount]):
     """The protocol of the account called *name*. It remembers, in this process, which token came with which body."""
 
-    name: str
-    account: MailgunAccount
+    family = "mail"
+
     _bodies: OrderedDict[str, bytes] = field(default_factory=OrderedDict)
-
-    answer = Answer()
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"mail:{self.name}"
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body, whose token is signed and never came with another one."""

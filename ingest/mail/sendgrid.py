@@ -16,7 +16,7 @@ from pydantic import field_validator
 
 from core.errors import Forbidden, InvalidEvent
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Callback, Document
 from ingest.mail import events
 from ingest.mail.events import LINK_ARGUMENT, Told
 from ingest.proof import check_fresh, instant, json_of, text
@@ -56,18 +56,10 @@ class SendGridAccount(Account):
 
 
 @dataclass(frozen=True)
-class SendGrid:
+class SendGrid(Accounted[SendGridAccount]):
     """The protocol of the account called *name*."""
 
-    name: str
-    account: SendGridAccount
-
-    answer = Answer()
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"mail:{self.name}"
+    family = "mail"
 
     @cached_property
     def _key(self) -> ec.EllipticCurvePublicKey:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from core.errors import InvalidEvent
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Callback, Document
 from ingest.mail import events, sns
 from ingest.mail.events import LINK_ARGUMENT, Told
 from ingest.proof import json_object, json_of, made_of, part, parts, said, text
@@ -40,23 +40,13 @@ class SesAccount(Account):
     certificate: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ses:
+@dataclass(frozen=True)
+class Ses(Accounted[SesAccount]):
     """The protocol of the account called *name*, with the certificate that signed what it says."""
 
-    name: str
-    account: SesAccount
+    family = "mail"
+
     certificate: bytes
-
-    @property
-    def answer(self) -> Answer:
-        """What it wants to hear."""
-        return Answer()
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"mail:{self.name}"
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body, some fields of which are signed; only those are read."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from core.errors import Forbidden, InvalidEvent
 from ingest import landing
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Callback, Document
 from ingest.orders import events
 from ingest.orders.events import Told, named
 from ingest.orders.money import minor_units
@@ -29,22 +29,11 @@ class ShopifyAccount(Account):
     secret: Annotated[str, Field(min_length=4)]
 
 
-@dataclass(frozen=True, slots=True)
-class Shopify:
+@dataclass(frozen=True)
+class Shopify(Accounted[ShopifyAccount]):
     """The protocol of the shop called *name*."""
 
-    name: str
-    account: ShopifyAccount
-
-    @property
-    def answer(self) -> Answer:
-        """What it wants to hear."""
-        return Answer()
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"orders:{self.name}"
+    family = "orders"
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body, which is signed."""

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from core.errors import Forbidden, InvalidEvent
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.orders import events
 from ingest.orders.events import Told, named
 from ingest.orders.money import minor_units
@@ -35,22 +35,12 @@ class YouzanAccount(Account):
     kdt_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Youzan:
+@dataclass(frozen=True)
+class Youzan(Accounted[YouzanAccount]):
     """The protocol of the shop called *name*."""
 
-    name: str
-    account: YouzanAccount
-
-    @property
-    def answer(self) -> Answer:
-        """What it wants to hear."""
-        return Answer(orjson.dumps({"code": 0, "msg": "success"}), "application/json")
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"orders:{self.name}"
+    family = "orders"
+    answer = Answer(orjson.dumps({"code": 0, "msg": "success"}), "application/json")
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body, whose message is signed; but for a probe, which tells nothing and need not be.

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from core.errors import Forbidden, InvalidEvent, NotFound
 from ingest.account import Account
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.proof import check_fresh
@@ -42,18 +42,11 @@ class WeChatAccount(Account):
 
 
 @dataclass(frozen=True)
-class WeChat:
+class WeChat(Accounted[WeChatAccount]):
     """The protocol of the account called *name*."""
 
-    name: str
-    account: WeChatAccount
-
+    family = "wechat"
     answer = Answer(b"success")
-
-    @property
-    def source(self) -> str:
-        """As which source it sends."""
-        return f"wechat:{self.name}"
 
     @cached_property
     def _box(self) -> Secretbox | None:
