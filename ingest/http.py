@@ -14,6 +14,7 @@ from core.submission import Submission
 from ingest import body
 from ingest.auth import FindKey, secret_in, writer
 from ingest.intake import Intake, Receipt
+from ingest.proof import json_object
 
 EVENTS_MAX = 500
 
@@ -59,12 +60,7 @@ class _Submitted:
 
 
 def _submitted(content: bytes) -> _Submitted:
-    try:
-        document = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise InvalidEvent("invalid_json", "the body is not JSON in UTF-8") from None
-    if not isinstance(document, dict):
-        raise InvalidEvent("invalid_type", "the body is a JSON object")
+    document = json_object(content)
     write_key = document.pop("writeKey", "")
     if not isinstance(write_key, str):
         raise InvalidEvent("invalid_type", "a write key is text", "/writeKey")

@@ -24,6 +24,12 @@ def hmac_base64(key: bytes, content: bytes) -> str:
     return base64.b64encode(hmac.digest(key, content, "sha256")).decode()
 
 
+def check_signed(given: str, secret: str, body: bytes) -> None:
+    """Raise `Forbidden` unless *given* is how a shop that shares *secret* signs *body*."""
+    if not is_same(given, hmac_base64(secret.encode(), body)):
+        raise Forbidden("the signature is not that of the account")
+
+
 def check_fresh(stamp: str, now: datetime, stale_max: timedelta) -> None:
     """Raise `Forbidden` unless *stamp* (seconds since 1970, signed) is within *stale_max* of *now*."""
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 11):
@@ -37,7 +43,7 @@ def made_of(*parts: object) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode(errors="replace")).hexdigest()[:32]
 
 
-def json_object(content: bytes) -> Mapping[str, Any]:
+def json_object(content: bytes) -> dict[str, Any]:
     """Return the JSON object that *content* is. Raises `InvalidEvent` where it is none."""
     document = json_of(content)
     if not isinstance(document, dict):

@@ -1,13 +1,18 @@
 """The way of every callback: proven, read, brought into the log, and answered as its platform wishes."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from fastapi import Request, Response
 
-from core.errors import InvalidEvent
+from core.errors import InvalidEvent, NotFound
 from ingest import body
 from ingest.callback import Answer, Callback, Platform
 from ingest.intake import Intake, sender
 
 CALLBACK_BYTES_MAX = 256 << 10
+
+T = TypeVar("T")
 
 
 async def take(platform: Platform, request: Request, intake: Intake, public_url: str) -> Response:
@@ -48,3 +53,10 @@ async def received(request: Request, intake: Intake, public_url: str) -> Callbac
 def respond(answer: Answer) -> Response:
     """Return *answer* as a response."""
     return Response(answer.content, answer.status, media_type=answer.media_type)
+
+
+def known(accounts: Mapping[str, T], name: str, kind: str = "account") -> T:
+    """Return the one of *accounts* that is called *name*; raises `NotFound`, which says of what *kind* there is none."""
+    if name not in accounts:
+        raise NotFound(f"there is no such {kind}")
+    return accounts[name]

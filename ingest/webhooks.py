@@ -15,14 +15,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, field_validator
 
-from core.errors import Forbidden, InvalidEvent, NotFound
+from core.errors import Forbidden, InvalidEvent
 from ingest.account import Account
 from ingest.callback import Accounted, Callback, Document
 from ingest.http import EVENTS_MAX, RawRoute
 from ingest.intake import Intake
 from ingest.layout import Columns, Layout
 from ingest.proof import check_fresh, hmac_base64, is_same, json_object
-from ingest.taking import take
+from ingest.taking import known, take
 
 STALE_MAX = timedelta(minutes=5)  # as the specification says; each try is signed anew
 ID_LENGTH_MAX = 200
@@ -105,7 +105,7 @@ def routes(intake: Intake, accounts: Mapping[str, WebhookAccount], public_url: s
     @router.post("/{source}")
     async def collect_webhook(request: Request) -> Response:
         """Take a webhook signed by Standard Webhooks; 200 means that the log has its events."""
-        return await take(_known(webhooks, request), request, intake, public_url)
+        return await take(known(webhooks, request.path_params["source"], "source"), request, intake, public_url)
 
     return router
 
@@ -116,13 +116,6 @@ def key_of(secret: str) -> bytes:
         return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     except binascii.Error:
         raise ValueError("a secret is base64") from None
-
-
-def _known(webhooks: Mapping[str, Webhook], request: Request) -> Webhook:
-    name = request.path_params["source"]
-    if name not in webhooks:
-        raise NotFound("there is no such source")
-    return webhooks[name]
 
 
 def _listed(told: Mapping[str, Any]) -> Sequence[Any]:

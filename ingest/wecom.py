@@ -11,17 +11,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from core.errors import Forbidden, InvalidEvent, NotFound
+from core.errors import InvalidEvent
 from ingest.account import Account
 from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.http import RawRoute
 from ingest.intake import Intake
-from ingest.proof import made_of
-from ingest.taking import received, respond, take
-from ingest.wechat import markup
-from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox, is_signed
-from ingest.wechat.markup import Fields, created_at, text
-from ingest.wechat.official_account import demand_fresh
+from ingest.proof import made_of, text
+from ingest.taking import known, received, respond, take
+from ingest.wechat import envelope, markup
+from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox
+from ingest.wechat.markup import Fields, created_at
 
 CHANNEL = "wecom"
 
@@ -52,22 +51,14 @@ class WeCom(Accounted[WeComAccount]):
 
     def proven(self, callback: Callback) -> bytes:
         """Return what the platform says, decrypted."""
-        try:
-            encrypted = text(markup.fields(callback.body), "Encrypt")
-        except InvalidEvent:
-            raise Forbidden("the callback is not encrypted") from None
-        return self._opened(encrypted, callback)
+        return self._opened(envelope.sealed(callback.body), callback)
 
     def documents(self, content: bytes, _: Callback) -> Sequence[Document]:
         """Return the events that *content* tells."""
         return documents(markup.fields(content), self.account.scope)
 
     def _opened(self, encrypted: str, callback: Callback) -> bytes:
-        query = callback.query
-        demand_fresh(callback)
-        parts = (self.account.token, query.get("timestamp", ""), query.get("nonce", ""), encrypted)
-        if not is_signed(query.get("msg_signature", ""), *parts):
-            raise Forbidden("the signature is not that of the account")
+        envelope.check(callback, self.account.token, "msg_signature", encrypted)
         return self._box.opened(encrypted, {self.account.suite_id or self.account.corp_id})
 
     @cached_property
@@ -80,21 +71,17 @@ def routes(intake: Intake, accounts: Mapping[str, WeComAccount], public_url: str
     platforms = {name: WeCom(name, account) for name, account in accounts.items()}
     router = APIRouter(prefix="/collect/wecom", tags=["collecting"], route_class=RawRoute)
 
-    def known(request: Request) -> WeCom:
-        name = request.path_params["corp"]
-        if name not in platforms:
-            raise NotFound("there is no such account")
-        return platforms[name]
-
     @router.get("/{corp}")
     async def check_wecom_address(request: Request) -> Response:
         """Answer the platform's check of the address with what it encrypted."""
-        return respond(Answer(known(request).greeting(await received(request, intake, public_url))))
+        return respond(
+            Answer(known(platforms, request.path_params["corp"]).greeting(await received(request, intake, public_url)))
+        )
 
     @router.post("/{corp}")
     async def collect_wecom(request: Request) -> Response:
         """Take one callback; an empty 200 means that the log has it."""
-        return await take(known(request), request, intake, public_url)
+        return await take(known(platforms, request.path_params["corp"]), request, intake, public_url)
 
     return router
 

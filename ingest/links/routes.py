@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import secrets
-from base64 import b64decode
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated
@@ -24,6 +23,7 @@ from ingest.http import RawRoute
 from ingest.links import link as links
 from ingest.links import store
 from ingest.links.link import Link, Signs, Visit
+from ingest.pixel import PIXEL
 from ingest.spool import Spool
 from ingest.tokens import Tokens
 
@@ -35,7 +35,6 @@ HEADER_LENGTH_MAX = 512
 SOURCE = "links"
 _VISITOR = "siyu_visitor"
 _VISITOR_LENGTH = 22
-_GIF = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _ROBOT_HEADERS = {"user_agent": "user-agent", "accept_language": "accept-language"}
 _PREFETCHING = ("sec-purpose", "purpose", "x-moz")
@@ -191,7 +190,7 @@ def following(book: Book, signs: Signs, spool: Spool, now: Callable[[], datetime
             pass
         except Unavailable:
             CLICKS_LOST.inc()
-        return Response(_GIF, media_type="image/gif", headers=_HEADERS)
+        return Response(PIXEL, media_type="image/gif", headers=_HEADERS)
 
     @router.get("/u/{token}")
     async def ask_to_leave(request: Request) -> Response:

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from core.errors import NotFound
 from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.mail import sns
@@ -15,7 +14,7 @@ from ingest.mail.amazon import Certificates, Fetch
 from ingest.mail.mailgun import Mailgun, MailgunAccount
 from ingest.mail.sendgrid import SendGrid, SendGridAccount
 from ingest.mail.ses import Ses, SesAccount
-from ingest.taking import received, take, taken
+from ingest.taking import known, received, take, taken
 
 MailAccount = Annotated[SendGridAccount | MailgunAccount | SesAccount, Field(discriminator="provider")]
 Take = Callable[[Request], Awaitable[Response]]
@@ -32,16 +31,9 @@ def routes(intake: Intake, accounts: Mapping[str, MailAccount], public_url: str,
     @router.post("/{account}")
     async def collect_mail(request: Request) -> Response:
         """Take what a provider tells of mail; 200 means that the log has it."""
-        return await _known(takes, request)(request)
+        return await known(takes, request.path_params["account"])(request)
 
     return router
-
-
-def _known(takes: Mapping[str, Take], request: Request) -> Take:
-    name = request.path_params["account"]
-    if name not in takes:
-        raise NotFound("there is no such account")
-    return takes[name]
 
 
 def _taking(

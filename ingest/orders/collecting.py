@@ -6,14 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from core.errors import NotFound
 from ingest.callback import Platform
 from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.orders.shopify import Shopify, ShopifyAccount
 from ingest.orders.woocommerce import WooCommerce, WooCommerceAccount
 from ingest.orders.youzan import Youzan, YouzanAccount
-from ingest.taking import take
+from ingest.taking import known, take
 
 OrdersAccount = Annotated[ShopifyAccount | WooCommerceAccount | YouzanAccount, Field(discriminator="platform")]
 
@@ -26,16 +25,9 @@ def routes(intake: Intake, accounts: Mapping[str, OrdersAccount], public_url: st
     @router.post("/{shop}")
     async def collect_orders(request: Request) -> Response:
         """Take what a shop tells of an order; 200 means that the log has it."""
-        return await take(_known(platforms, request), request, intake, public_url)
+        return await take(known(platforms, request.path_params["shop"], "shop"), request, intake, public_url)
 
     return router
-
-
-def _known(platforms: Mapping[str, Platform], request: Request) -> Platform:
-    name = request.path_params["shop"]
-    if name not in platforms:
-        raise NotFound("there is no such shop")
-    return platforms[name]
 
 
 def _platform(name: str, account: OrdersAccount) -> Platform:

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from core.errors import Forbidden, InvalidEvent
+from core.errors import InvalidEvent
 from ingest import landing
 from ingest.account import Account
 from ingest.callback import Accounted, Callback, Document
 from ingest.orders import events
 from ingest.orders.events import Told, named
 from ingest.orders.money import minor_units
-from ingest.proof import hmac_base64, is_same, json_object, made_of, part, parts, text
+from ingest.proof import check_signed, json_object, made_of, part, parts, text
 
 SIGNATURE = "x-shopify-hmac-sha256"
 TOPIC = "x-shopify-topic"
@@ -37,9 +37,7 @@ class Shopify(Accounted[ShopifyAccount]):
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body, which is signed."""
-        expected = hmac_base64(self.account.secret.encode(), callback.body)
-        if not is_same(callback.headers.get(SIGNATURE, ""), expected):
-            raise Forbidden("the signature is not that of the account")
+        check_signed(callback.headers.get(SIGNATURE, ""), self.account.secret, callback.body)
         return callback.body
 
     def documents(self, content: bytes, callback: Callback) -> Sequence[Document]:

@@ -22,6 +22,7 @@ from ingest.pages.oauth import Journey, OAuth
 from ingest.pages.scripts import script, served
 from ingest.pages.shares import Shares, shared
 from ingest.pages.signature import Moment, configuration
+from ingest.taking import known
 from ingest.wechat.oauth import Ticket, access_tokens, tickets, visitor
 
 OPENING_BYTES_MAX = 16 << 10
@@ -77,9 +78,7 @@ class Pages:
 
     def account(self, name: str) -> PagesAccount:
         """Return the site called *name*; raises `NotFound`."""
-        if name not in self.accounts:
-            raise NotFound("there is no such site")
-        return self.accounts[name]
+        return known(self.accounts, name, "site")
 
     def oauth(self, name: str) -> OAuth:
         """Return the way to WeChat of the site called *name*; raises `NotFound`."""

@@ -4,7 +4,6 @@ They drop what is answered 4xx and send again what is answered 5xx, whatever was
 answered 4xx, and of a batch the good is taken and the bad kept in quarantine.
 """
 
-from base64 import b64decode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,8 @@ from ingest.auth import FindKey, secret_in, writer
 from ingest.callback import Document
 from ingest.http import RawRoute
 from ingest.intake import Intake
+from ingest.pixel import PIXEL
+from ingest.proof import json_object
 from ingest.tracking.messages import Sender, documents
 
 MESSAGES_MAX = 500
@@ -27,7 +28,6 @@ MESSAGES_MAX = 500
 _TYPES = ("identify", "track", "page", "screen", "group", "alias")
 _SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias"}
 _BATCHES = ("/v1/batch", "/v1/import", "/v1/b", "/beacon/v1/batch")
-_GIF = b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -96,7 +96,7 @@ def routes(intake: Intake, find_key: FindKey) -> APIRouter:
             await intake.take(told, key)
         except (InvalidEvent, Unauthorized):
             pass
-        return Response(_GIF, media_type="image/gif")
+        return Response(PIXEL, media_type="image/gif")
 
     @router.get("/v1/projects/{key}/settings")
     async def show_settings(request: Request) -> Response:
@@ -123,7 +123,7 @@ async def _take(request: Request, intake: Intake, find_key: FindKey, kind: str |
     secret = secret_in(request.headers) or request.query_params.get("writeKey")
     key = None if secret is None else await writer(secret, find_key)
     content = await body.read(request)
-    sent = _read(content)
+    sent = json_object(content)
     key = key or await writer(str(sent.get("writeKey") or ""), find_key)
     messages = _messages(sent, kind)
     told, refused = _told(messages, _sender(request, key), intake, sent.get("sentAt"))
@@ -148,16 +148,6 @@ def _told(
         except InvalidEvent as error:
             refused.append((message, error))
     return told, refused
-
-
-def _read(content: bytes) -> Mapping[str, Any]:
-    try:
-        sent = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise InvalidEvent("invalid_json", "the body is not JSON in UTF-8") from None
-    if not isinstance(sent, dict):
-        raise InvalidEvent("invalid_type", "the body is a JSON object")
-    return sent
 
 
 def _messages(sent: Mapping[str, Any], kind: str | None) -> Sequence[object]:

@@ -6,9 +6,9 @@ from typing import Any
 
 from core.errors import InvalidEvent
 from ingest.callback import Document
-from ingest.proof import made_of
+from ingest.proof import made_of, text
 from ingest.tokens import TOKEN_LENGTH_MAX
-from ingest.wechat.markup import Fields, created_at, text
+from ingest.wechat.markup import Fields, created_at
 
 PROPERTY_LENGTH_MAX = 1_024
 _SCENE = "qrscene_"

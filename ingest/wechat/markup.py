@@ -33,12 +33,6 @@ def fields(content: bytes) -> Fields:
         raise InvalidEvent("too_deep", "this is nested too deep") from None
 
 
-def text(of: Fields, name: str) -> str:
-    """Return the field *name* as text, empty where there is none."""
-    value = of.get(name)
-    return "" if value is None or isinstance(value, dict | list) else str(value)
-
-
 def created_at(seconds: str) -> str:
     """Return the time that *seconds* since 1970 tell, with its zone. Raises `InvalidEvent`."""
     if not seconds.isascii() or not seconds.isdigit() or len(seconds) > _SECONDS_DIGITS:

@@ -1,4 +1,4 @@
-"""What we ask of WeChat's API about people: who came with a code, what his phone is, and the ticket that signs pages."""
+"""What we ask of WeChat's API: who came with a code, and the ticket that signs pages."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -40,20 +40,6 @@ async def visitor(app: Credentials, code: str) -> Mapping[str, Any]:
     """
     asked = {"appid": app.app_id, "secret": app.secret, "code": code, "grant_type": "authorization_code"}
     return await _asked(app, "GET", "/sns/oauth2/access_token", asked)
-
-
-async def opener(app: Credentials, code: str) -> Mapping[str, Any]:
-    """Return what WeChat says of whoever opened a mini-program: `openid`, `unionid`, and the key of his session."""
-    asked = {"appid": app.app_id, "secret": app.secret, "js_code": code, "grant_type": "authorization_code"}
-    return await _asked(app, "GET", "/sns/jscode2session", asked)
-
-
-async def phone(app: Credentials, access_token: str, code: str) -> Mapping[str, Any]:
-    """Return the `phone_info` that *code* stands for."""
-    said = await _asked(
-        app, "POST", "/wxa/business/getuserphonenumber", {"access_token": access_token}, json={"code": code}
-    )
-    return dict(said.get("phone_info") or {})
 
 
 @dataclass

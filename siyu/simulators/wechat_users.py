@@ -1,4 +1,4 @@
-"""WeChat as its users' apps meet it: who opens a page or a mini-program is told to the brand by a code.
+"""WeChat as its users' apps meet it: who opens a page is told to the brand by a code.
 
 It stands in for open.weixin.qq.com and for the `sns` part of api.weixin.qq.com. As whom a browser is logged in says its cookie
 `wechat_user`, here as there: a browser without one stays on the page of the platform.
@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 AUTHORIZE_ORDER = ["appid", "redirect_uri", "response_type", "scope", "state"]
 TICKET = "sM4AOVdWfPE4DxkXGEs8VMCPGGVi4C3VM0P37wVUCFvkVAy_90u5h9nbSlYy3-Sl-HhTdfl2fzFy1AOcHKP7qg"
-SESSION_KEY = "tiihtNczf5v6AKRyjwEUhQ=="
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,6 @@ class User:
 
     openid: str
     unionid: str = ""
-    phone: str = ""
     is_snapshot: bool = False
 
 
@@ -82,28 +80,6 @@ class WeChatUsers:
                 return JSONResponse({"errcode": 40029, "errmsg": "invalid code"})
             said = {"access_token": secrets.token_hex(8), "expires_in": 7200, "openid": user.openid, **_union(user)}
             return JSONResponse(said | ({"is_snapshotuser": 1} if user.is_snapshot else {}))
-
-        @app.get("/sns/jscode2session")
-        async def open_session(appid: str, secret: str, js_code: str, grant_type: str) -> Response:
-            """Say who opened a mini-program."""
-            user = self._user(appid, secret, js_code)
-            if user is None or grant_type != "authorization_code":
-                return JSONResponse({"errcode": 40029, "errmsg": "invalid code"})
-            return JSONResponse({"openid": user.openid, "session_key": SESSION_KEY, **_union(user)})
-
-        @app.post("/wxa/business/getuserphonenumber")
-        async def tell_phone(request: Request, access_token: str) -> Response:
-            """Say which phone a user chose to tell."""
-            user = self.codes.pop(str((await request.json()).get("code")), None)
-            if user is None or not access_token:
-                return JSONResponse({"errcode": 40029, "errmsg": "invalid code"})
-            told = {
-                "phoneNumber": user.phone,
-                "purePhoneNumber": user.phone.removeprefix("+86"),
-                "countryCode": "86",
-                "watermark": {"timestamp": 1_762_171_200, "appid": self.app_id},
-            }
-            return JSONResponse({"errcode": 0, "errmsg": "ok", "phone_info": told})
 
         @app.post("/cgi-bin/stable_token")
         async def give_token() -> Response:

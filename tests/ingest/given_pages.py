@@ -14,7 +14,7 @@ SITE = "https://h5.example"
 BROWSER_ID = "b" * 32
 OTHER_BROWSER_ID = "c" * 32
 USERS = {
-    "anna": User("oAnna", "uAnna", "+8613912345678"),
+    "anna": User("oAnna", "uAnna"),
     "snap": User("oSnap", "uSnap", is_snapshot=True),
 }
 
