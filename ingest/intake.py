@@ -37,6 +37,15 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """What could not be taken, a JSON document or bytes, and why."""
+
+    document: object
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Intake:
     """Where every collector brings what it has read: *events* and *quarantine* lead to the two topics of the log."""
 
@@ -69,16 +78,16 @@ class Intake:
         *content* is what the sender sent; of a document that cannot be written as JSON it is kept instead.
         """
         receipt = await self.take(documents, key)
-        for rejection in receipt.rejected:
-            await self.keep(
-                _written(documents[rejection.index]) or content, key.source, rejection.code, rejection.detail
-            )
+        refused = [Refusal(documents[each.index], each.code, each.detail) for each in receipt.rejected]
+        await self.keep(refused, key.source, content)
         return receipt
 
-    async def keep(self, content: bytes, source: str, code: str, detail: str) -> None:
-        """Bring *content* into quarantine with the reason, and return when the log has it."""
-        headers = {"source": source, "code": code, "detail": detail, "content-type": "application/octet-stream"}
-        await self.quarantine.put([Record(source, content, headers)])
+    async def keep(self, refused: Sequence[Refusal], source: str, content: bytes) -> None:
+        """Bring *refused* into quarantine, and return when the log has all of it.
+
+        Of what cannot be written as JSON *content*, with which it came, is kept instead.
+        """
+        await self.quarantine.put([_record(each, source, content) for each in refused])
 
     async def close(self) -> None:
         """Take nothing more, and return when all that was taken is answered."""
@@ -91,7 +100,19 @@ def sender(source: str, trust: Trust = Trust.SERVER) -> Key:
     return Key(source, frozenset({Scope.EVENTS_WRITE}), source, trust)
 
 
+def _record(refused: Refusal, source: str, content: bytes) -> Record:
+    headers = {
+        "source": source,
+        "code": refused.code,
+        "detail": refused.detail,
+        "content-type": "application/octet-stream",
+    }
+    return Record(source, _written(refused.document) or content, headers)
+
+
 def _written(document: object) -> bytes | None:
+    if isinstance(document, bytes):
+        return document
     try:
         return orjson.dumps(document)
     except orjson.JSONEncodeError:

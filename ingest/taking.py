@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from core.errors import InvalidEvent, NotFound
 from ingest import body
 from ingest.callback import Answer, Callback, Platform
-from ingest.intake import Intake, sender
+from ingest.intake import Intake, Refusal, sender
 
 CALLBACK_BYTES_MAX = 256 << 10
 
@@ -31,7 +31,7 @@ async def taken(platform: Platform, callback: Callback, intake: Intake) -> Respo
     try:
         documents = platform.documents(content, callback)
     except InvalidEvent as error:
-        await intake.keep(content, platform.source, error.code, error.detail)
+        await intake.keep([Refusal(content, error.code, error.detail)], platform.source, content)
     else:
         await intake.take_all(documents, sender(platform.source), content)
     return respond(platform.answer)

@@ -18,7 +18,7 @@ from ingest import body
 from ingest.auth import FindKey, secret_in, writer
 from ingest.callback import Document
 from ingest.http import RawRoute
-from ingest.intake import Intake
+from ingest.intake import Intake, Refusal
 from ingest.pixel import PIXEL
 from ingest.proof import json_object
 from ingest.tracking.messages import Sender, documents
@@ -129,8 +129,7 @@ async def _take(request: Request, intake: Intake, find_key: FindKey, kind: str |
     told, refused = _told(messages, _sender(request, key), intake, sent.get("sentAt"))
     if refused and kind is not None:
         raise refused[0][1]
-    for message, error in refused:
-        await intake.keep(orjson.dumps(message), key.source, error.code, error.detail)
+    await intake.keep([Refusal(each, error.code, error.detail) for each, error in refused], key.source, content)
     await intake.take_all(told, key, content)
     return _json({"success": True}, 200)
 
