@@ -43,9 +43,7 @@ def documents(message: Mapping[str, Any], sender: Sender, received_at: datetime,
     read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
         raise InvalidEvent("unknown_type", "a message is track, identify, page, screen, group or alias", "/type")
-    if len(orjson.dumps(message)) > MESSAGE_BYTES_MAX:
-        raise InvalidEvent("too_large", f"a message has at most {MESSAGE_BYTES_MAX} bytes")
-    event = _common(message, sender, received_at, message.get("sentAt") or sent_at)
+    event = _common(message, _written(message), sender, received_at, message.get("sentAt") or sent_at)
     return read(message, sender, event)
 
 
@@ -116,12 +114,14 @@ _READERS = {
 }
 
 
-def _common(message: Mapping[str, Any], sender: Sender, received_at: datetime, sent_at: object) -> Document:
+def _common(
+    message: Mapping[str, Any], written: bytes, sender: Sender, received_at: datetime, sent_at: object
+) -> Document:
     context = _object(message.get("context"))
     page = {name: value for name, value in _object(context.get("page")).items() if name in _PAGE}
     url = _text(page.get("url"))
     event: Document = {
-        "id": _text(message.get("messageId"))[:190] or _made_of(message),
+        "id": _text(message.get("messageId"))[:190] or hashlib.sha256(written).hexdigest()[:32],
         "channel": _channel(context, sender),
         "occurred_at": _occurred_at(message, received_at, sent_at, sender).isoformat(),
         "identifiers": [*_identifiers(message, context, sender), *landing.hints(url)],
@@ -229,5 +229,12 @@ def _text(value: object) -> str:
     return ""
 
 
-def _made_of(message: Mapping[str, Any]) -> str:
-    return hashlib.sha256(orjson.dumps(message, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
+def _written(message: Mapping[str, Any]) -> bytes:
+    """Return *message* in the one form that it has whoever wrote it. Raises `InvalidEvent` where it is too large for that."""
+    try:
+        written = orjson.dumps(message, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError:
+        raise InvalidEvent("too_deep", "a message is nested too deep") from None
+    if len(written) > MESSAGE_BYTES_MAX:
+        raise InvalidEvent("too_large", f"a message has at most {MESSAGE_BYTES_MAX} bytes")
+    return written

@@ -206,6 +206,19 @@ def test_of_a_batch_the_good_is_taken_and_the_bad_is_kept() -> None:
     assert [kept.headers["code"] for kept in to.quarantined] == ["invalid_type", "unknown_type", "invalid_time"]
 
 
+def test_a_message_that_is_nested_too_deep_takes_no_other_with_it() -> None:
+    to = Collecting({})
+    deep = b'{"type":"track","event":"E","properties":' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"}"
+    body = b'{"batch":[{"type":"track","event":"E"},' + deep + b"]}"
+
+    answer = post(to, "/v1/batch", body)
+
+    assert answer.json() == {"success": True}
+    assert len(to.events) == 1
+    assert [(kept.headers["code"], kept.value) for kept in to.quarantined] == [("too_deep", body)]
+    assert post(to, "/v1/track", deep).status_code == 400
+
+
 @pytest.mark.parametrize(
     ("body", "key", "headers", "status"),
     [
