@@ -2,19 +2,16 @@
 
 import re
 import tomllib
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from ingest.layout import layout_of
 from ingest.lines import SAMPLE_BYTES
 from ingest.trying import SAMPLE_EVENTS_MAX
-from siyu.__main__ import app
+from tests.commands import shown_in, unknown_options
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "channels" / "imports.md").read_text(encoding="utf-8")
-SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL))
 
 
 def test_the_mapping_of_the_page_is_one() -> None:
@@ -26,15 +23,9 @@ def test_the_mapping_of_the_page_is_one() -> None:
     assert layout.consents["同意短信"].purpose == "marketing"
 
 
-@pytest.mark.parametrize("line", re.findall(r"^siyu .*$", SHELL, re.MULTILINE))
+@pytest.mark.parametrize("line", shown_in(PAGE))
 def test_every_command_of_the_page_is_one_that_siyu_knows(line: str) -> None:
-    words = line.partition("#")[0].split()[1:]
-    command: Any = get_command(app)
-    while hasattr(command, "commands"):
-        command = command.commands[words.pop(0)]
-
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    assert {word for word in words if word.startswith("--")} <= options
+    assert unknown_options(line) == set()
 
 
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:

@@ -86,26 +86,16 @@ def modules() -> Path:
     return CACHE
 
 
-def test_segment_for_python(running: Running) -> None:
-    client = segment.Client(running.server, host=running.url, on_error=fail, max_retries=1)
-    client.identify(user_id="py", anonymous_id="py-anon", traits={"email": "py@example.com"})
-    client.track(user_id="py", event="Read", properties={"n": 1})
-    client.alias(previous_id="py-before", user_id="py")
+@pytest.mark.parametrize(("library", "user"), [(segment, "py"), (rudder, "rpy")], ids=["Segment", "RudderStack"])
+def test_libraries_for_python(running: Running, library: Any, user: str) -> None:
+    client = library.Client(running.server, host=running.url, on_error=fail, max_retries=1)
+    client.identify(user_id=user, anonymous_id=f"{user}-anon", traits={"email": f"{user}@example.com"})
+    client.track(user_id=user, event="Read", properties={"n": 1})
+    client.alias(previous_id=f"{user}-before", user_id=user)
     client.shutdown()
 
-    wait_until(lambda: running.are_one(*named("server", "py"), "email:py@example.com"))
-    wait_until(lambda: running.events("user_id@server:py") == ["Read"])
-
-
-def test_rudderstack_for_python(running: Running) -> None:
-    client = rudder.Client(running.server, host=running.url, on_error=fail, max_retries=1)
-    client.identify(user_id="rpy", anonymous_id="rpy-anon", traits={"email": "rpy@example.com"})
-    client.track(user_id="rpy", event="Read", properties={"n": 1})
-    client.alias(previous_id="rpy-before", user_id="rpy")
-    client.shutdown()
-
-    wait_until(lambda: running.are_one(*named("server", "rpy"), "email:rpy@example.com"))
-    wait_until(lambda: running.events("user_id@server:rpy") == ["Read"])
+    wait_until(lambda: running.are_one(*named("server", user), f"email:{user}@example.com"))
+    wait_until(lambda: running.events(f"user_id@server:{user}") == ["Read"])
 
 
 @pytest.mark.parametrize(
