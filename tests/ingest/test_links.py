@@ -165,6 +165,7 @@ def test_nobody_is_led_where_no_link_leads(collecting: Collecting) -> None:
 def test_a_honeypot_is_remembered_and_leads_nowhere(collecting: Collecting) -> None:
     (link,) = mint(collecting, honeypot=True, sending="m-1")
 
+    assert collecting.send("HEAD", path(link["url"])).status_code == 404
     assert collecting.send("GET", path(link["url"])).status_code == 404
     assert collecting.events[0]["properties"] == {"honeypot": True, "sending": "m-1"}
 
@@ -191,6 +192,36 @@ def test_whoever_looks_at_the_way_out_has_not_taken_it(collecting: Collecting) -
     assert withdrawn["properties"]["purpose"] == "marketing_email"
     for event in (unsubscribed, withdrawn):
         assert [(each["value"], each["role"]) for each in event["identifiers"]] == [("tom@example.com", "subject")]
+
+
+def test_the_way_out_stays_when_the_link_has_expired(collecting: Collecting) -> None:
+    (link,) = mint(collecting, channel="mail", recipients=["email:tom@example.com"], expires_at=NOW.isoformat())
+
+    assert collecting.send("GET", path(link["url"])).status_code == 404
+    assert collecting.send("GET", path(link["unsubscribe_url"])).status_code == 200
+    assert collecting.send("POST", path(link["unsubscribe_url"])).status_code == 200
+    assert len(collecting.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("channel", "types"),
+    [("sms", ["sms.opted_out", "consent.withdrawn"]), ("wecom", ["consent.withdrawn"])],
+)
+def test_whoever_leaves_another_channel_is_told_of_in_its_words(
+    collecting: Collecting, channel: str, types: list[str]
+) -> None:
+    (link,) = mint(collecting, channel=channel, recipients=[PHONE])
+
+    assert collecting.send("POST", path(link["unsubscribe_url"])).status_code == 200
+    assert [event["type"] for event in collecting.events] == types
+    assert not collecting.quarantined
+
+
+def test_a_link_for_everybody_offers_nobody_a_way_out(collecting: Collecting) -> None:
+    """A page that said "nothing more will be sent" would not be true."""
+    (link,) = mint(collecting, channel="mail")
+
+    assert link["unsubscribe_url"] is None
 
 
 def test_a_link_that_was_passed_on_makes_no_one_of_two(collecting: Collecting, engine: Engine) -> None:
