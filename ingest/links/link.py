@@ -67,6 +67,11 @@ class Signs:
         return Signs(Tokens(key, b"lnk1"), Tokens(key, b"open"), Tokens(key, b"leav"))
 
 
+def click_type(channel: str) -> str:
+    """Return the type of the event that a link of *channel* was followed."""
+    return _CLICKS.get(channel, "link.clicked")
+
+
 def demand_target(url: str) -> str:
     """Return *url* where a link may lead to it. Raises `InvalidEvent`."""
     try:
@@ -91,7 +96,7 @@ def target(link: Link, token: str) -> str:
 def clicked(link: Link, token: str, visit: Visit) -> Document:
     """Return the event that somebody followed *link*."""
     honeypot = {"honeypot": True} if link.honeypot else {}
-    return _event(_CLICKS.get(link.channel, "link.clicked"), link, token, visit, honeypot)
+    return _event(click_type(link.channel), link, token, visit, honeypot)
 
 
 def opened(link: Link, token: str, visit: Visit) -> Document:

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Engine
 
+from core.channel import Declarations
 from core.database import transaction
 from core.errors import Forbidden, InvalidEvent, NotFound, Unavailable
 from core.event import Trust, Word
@@ -103,8 +104,15 @@ class Book:
             return store.find(connection, number)
 
 
-def minting(engine: Engine, find_key: FindKey, signs: Signs, public_url: str, now: Callable[[], datetime]) -> APIRouter:
-    """Return the route that mints links."""
+def minting(
+    engine: Engine,
+    find_key: FindKey,
+    signs: Signs,
+    public_url: str,
+    now: Callable[[], datetime],
+    channels: Declarations,
+) -> APIRouter:
+    """Return the route that mints links, on channels that report that one was followed."""
     router = APIRouter(tags=["links"])
 
     @router.post("/v1/links", status_code=201)
@@ -117,7 +125,7 @@ def minting(engine: Engine, find_key: FindKey, signs: Signs, public_url: str, no
         key = await writer(secret_in(request.headers) or "", find_key)
         if key.trust is Trust.BROWSER:
             raise Forbidden("a browser's key mints no links")
-        drafts = drafted(wanted)
+        drafts = drafted(wanted, channels)
         asked = _asked(key, idempotency_key)
         numbers = await asyncio.to_thread(_written, engine, drafts, asked, now())
         base = public_url or str(request.base_url).rstrip("/")
@@ -128,9 +136,12 @@ def minting(engine: Engine, find_key: FindKey, signs: Signs, public_url: str, no
     return router
 
 
-def drafted(wanted: Minting) -> Sequence[Link]:
+def drafted(wanted: Minting, channels: Declarations) -> Sequence[Link]:
     """Return the links that *wanted* asks for. Raises `InvalidEvent`, which names the field."""
     url = links.demand_target(wanted.url)
+    declared = channels.by_name.get(wanted.channel)
+    if declared and not declared.reports(links.click_type(wanted.channel)):
+        raise InvalidEvent("undeclared_type", "the channel is declared without clicks on links", "/channel")
     recipients: list[str | None] = []
     for place, written in enumerate(wanted.recipients):
         try:

@@ -113,6 +113,7 @@ def test_the_same_request_again_mints_nothing_new(collecting: Collecting) -> Non
         ({"url": "https:\\\\evil.example"}, "/url"),
         ({"url": "https://"}, "/url"),
         ({"recipients": [PHONE, "phone:123"]}, "/recipients/1"),
+        ({"channel": "coupon"}, "/channel"),  # whose every click would end in quarantine
     ],
 )
 def test_what_cannot_be_minted_is_named(collecting: Collecting, wanted: dict[str, Any], pointer: str) -> None:
