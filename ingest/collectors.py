@@ -44,7 +44,7 @@ def routers(ground: Ground) -> list[APIRouter]:
     intake, channels, public_url = ground.intake, ground.channels, ground.public_url
     signs, clock = Signs.of(ground.signing_key), intake.clock
     return [
-        minting(ground.engine, ground.find_key, signs, public_url, clock),
+        minting(ground.engine, ground.find_key, signs, public_url, clock, channels.declared),
         following(Book(ground.engine), signs, ground.spool, clock),
         http.routes(intake, ground.find_key),
         tracking.routes(intake, ground.find_key),

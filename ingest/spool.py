@@ -9,8 +9,11 @@ import asyncio
 import fcntl
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from errno import ENOSPC
+from io import FileIO
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 from uuid import uuid4
 
 import orjson
@@ -34,7 +37,7 @@ class Spool:
     def __init__(self, intake: Intake, folder: Path) -> None:
         self._intake = intake
         self._folder = folder
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self._writing = asyncio.Lock()
 
     async def take(self, documents: Sequence[Document], source: str, patience_seconds: float = 1.0) -> None:
@@ -61,25 +64,32 @@ class Spool:
                 _log.warning("spool.waiting", cause=str(error))
 
     async def drain(self) -> None:
-        """Bring into the log what is in the folder now. Raises `Unavailable` where that is not to be reached."""
+        """Bring into the log what is in the folder now. Raises `Unavailable` where that is not to be reached.
+
+        First what nobody writes any more: while that fails, our own file stays open, and the folder at a few files.
+        """
+        await self._drain_all()
         await self.close()
-        for path in await asyncio.to_thread(lambda: sorted(self._folder.glob("*.ndjson"))):
-            await self._drain(path)
+        await self._drain_all()
 
     async def close(self) -> None:
         """Leave what is still on the disk to whoever comes next."""
         async with self._writing:
             self._release()
 
+    async def _drain_all(self) -> None:
+        for path in await asyncio.to_thread(lambda: sorted(self._folder.glob("*.ndjson"))):
+            with suppress(FileNotFoundError):  # another process was faster
+                await self._drain(path)
+
     async def _drain(self, path: Path) -> None:
         with path.open("rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:  # another process writes it
+            except BlockingIOError:  # somebody writes it
                 return
-            lines = await asyncio.to_thread(file.readlines)
-            for first in range(0, len(lines), DRAIN_EVENTS_MAX):
-                await self._bring(lines[first : first + DRAIN_EVENTS_MAX])
+            while lines := await asyncio.to_thread(list, islice(file, DRAIN_EVENTS_MAX)):
+                await self._bring(lines)
             path.unlink(missing_ok=True)
 
     async def _bring(self, lines: Sequence[bytes]) -> None:
@@ -99,26 +109,41 @@ class Spool:
                 self._file = self._opened()
             if self._size() + len(lines) > SPOOL_BYTES_MAX:
                 raise Overloaded("too many events are waiting on the disk")
-            self._file.write(lines)
-            self._file.flush()
+            if self._file.write(lines) != len(lines):
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as error:
+            self._release()  # half a line is the last of its file, where it is known for what it is
             raise Unavailable(f"neither the log nor the disk takes an event: {error.strerror}") from None
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self) -> FileIO:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / f"{uuid4().hex}.ndjson"
-        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-        fcntl.flock(file, fcntl.LOCK_EX)
+        path = self._folder / f"{uuid4().hex}.new"
+        file = FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            path.rename(
+                path.with_suffix(".ndjson")
+            )  # only now, lest it be drained, and removed, before we have locked it
+            self._keep_names()
+        except OSError:
+            file.close()
+            raise
+        return file
+
+    def _keep_names(self) -> None:
         descriptor = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)  # the name, too, is to be there after a crash
         finally:
             os.close(descriptor)
-        return file
 
     def _size(self) -> int:
-        return sum(path.stat().st_size for path in self._folder.glob("*.ndjson"))
+        size_bytes = 0
+        for path in self._folder.glob("*.ndjson"):
+            with suppress(FileNotFoundError):  # it has just been drained
+                size_bytes += path.stat().st_size
+        return size_bytes
 
     def _release(self) -> None:
         if self._file is not None:

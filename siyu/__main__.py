@@ -13,6 +13,7 @@ from siyu.commands import (
     directives,
     export,
     keys,
+    links,
     mappings,
     person,
     review,
@@ -39,6 +40,7 @@ app.add_typer(directives.app, name="directives")
 app.add_typer(article.app, name="article")
 app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
+app.add_typer(links.app, name="links")
 app.add_typer(mappings.app, name="mappings")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")

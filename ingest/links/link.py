@@ -20,6 +20,7 @@ CARRIER = "siyu"
 """The parameter by which the page that a link leads to learns by which one its reader came."""
 
 _CLICKS = {"sms": "sms.clicked", "mail": "mail.clicked", "qr": "qr.scanned"}
+_UNSUBSCRIPTIONS = {"sms": "sms.opted_out", "mail": "mail.unsubscribed"}
 _PURPOSES = {"sms": "marketing_sms", "mail": "marketing_email"}
 
 
@@ -66,6 +67,11 @@ class Signs:
         return Signs(Tokens(key, b"lnk1"), Tokens(key, b"open"), Tokens(key, b"leav"))
 
 
+def click_type(channel: str) -> str:
+    """Return the type of the event that a link of *channel* was followed."""
+    return _CLICKS.get(channel, "link.clicked")
+
+
 def demand_target(url: str) -> str:
     """Return *url* where a link may lead to it. Raises `InvalidEvent`."""
     try:
@@ -90,7 +96,7 @@ def target(link: Link, token: str) -> str:
 def clicked(link: Link, token: str, visit: Visit) -> Document:
     """Return the event that somebody followed *link*."""
     honeypot = {"honeypot": True} if link.honeypot else {}
-    return _event(_CLICKS.get(link.channel, "link.clicked"), link, token, visit, honeypot)
+    return _event(click_type(link.channel), link, token, visit, honeypot)
 
 
 def opened(link: Link, token: str, visit: Visit) -> Document:
@@ -99,18 +105,16 @@ def opened(link: Link, token: str, visit: Visit) -> Document:
 
 
 def left(link: Link, token: str, visit: Visit) -> list[Document]:
-    """Return the events that whoever has the mail of *link* wants no more of them sent to its address.
+    """Return the events that whoever has the message of *link* wants no more of them sent to its address.
 
-    It is the address that is to be left alone, whoever asked: so here the recipient is the subject.
+    It is the address that is to be left alone, whoever asked: so here the recipient is the subject. A channel that has no
+    event of its own for this tells the withdrawal alone.
     """
     withdrawn = {"purpose": _PURPOSES.get(link.channel, link.channel), "channel": link.channel, "reason": "one_click"}
-    unsubscribed = _event("mail.unsubscribed", link, token, visit, {})
-    told = _event("consent.withdrawn", link, token, visit, withdrawn)
-    named = [{**_written(link.recipient), "role": "subject"}] if link.recipient else []
-    return [
-        unsubscribed | {"identifiers": named},
-        told | {"identifiers": named, "id": f"{visit.id}-withdrawn"},
-    ]
+    named = {"identifiers": [{**_written(link.recipient), "role": "subject"}] if link.recipient else []}
+    told = _event("consent.withdrawn", link, token, visit, withdrawn) | named | {"id": f"{visit.id}-withdrawn"}
+    kind = _UNSUBSCRIPTIONS.get(link.channel)
+    return [_event(kind, link, token, visit, {}) | named, told] if kind else [told]
 
 
 def _event(kind: str, link: Link, token: str, visit: Visit, properties: Mapping[str, Any]) -> Document:

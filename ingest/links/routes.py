@@ -12,6 +12,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Engine
 
+from core.channel import Declarations
 from core.database import transaction
 from core.errors import Forbidden, InvalidEvent, NotFound, Unavailable
 from core.event import Trust, Word
@@ -56,13 +57,16 @@ class Minting(BaseModel):
 
 
 class Minted(BaseModel):
-    """A link: *url* is to be sent, *open_url* the pixel of a mail, *unsubscribe_url* for its `List-Unsubscribe` header."""
+    """A link: *url* is to be sent, *open_url* the pixel of a mail, *unsubscribe_url* for its `List-Unsubscribe` header.
+
+    A link that was sent to nobody in particular has no *unsubscribe_url*: nobody could be taken off the list by it.
+    """
 
     recipient: str | None
     token: str
     url: str
     open_url: str
-    unsubscribe_url: str
+    unsubscribe_url: str | None
 
 
 class MintedLinks(BaseModel):
@@ -78,26 +82,36 @@ class Book:
         self._engine = engine
         self._known: dict[int, Link] = {}
 
-    async def find(self, tokens: Tokens, token: str, now: datetime) -> Link:
-        """Return the link of *token*. Raises `NotFound` for one that is forged, unknown or expired."""
+    async def find(self, tokens: Tokens, token: str, now: datetime | None = None) -> Link:
+        """Return the link of *token*. Raises `NotFound` for one that is forged, unknown, or expired *now*."""
         number = tokens.read(token)
-        link = None if number is None else self._known.get(number) or await asyncio.to_thread(self._read, number)
-        if link is None or (link.expires_at is not None and link.expires_at <= now):
+        link = None if number is None else self._known.get(number) or await self._read(number)
+        if link is None or (now is not None and link.expires_at is not None and link.expires_at <= now):
             raise NotFound("there is no such link")
         return link
 
-    def _read(self, number: int) -> Link | None:
-        with transaction(self._engine) as connection:
-            link = store.find(connection, number)
+    async def _read(self, number: int) -> Link | None:
+        link = await asyncio.to_thread(self._stored, number)
         if link is not None:
             if len(self._known) >= LINKS_REMEMBERED_MAX:
                 del self._known[next(iter(self._known))]
             self._known[number] = link
         return link
 
+    def _stored(self, number: int) -> Link | None:
+        with transaction(self._engine) as connection:
+            return store.find(connection, number)
 
-def minting(engine: Engine, find_key: FindKey, signs: Signs, public_url: str, now: Callable[[], datetime]) -> APIRouter:
-    """Return the route that mints links."""
+
+def minting(
+    engine: Engine,
+    find_key: FindKey,
+    signs: Signs,
+    public_url: str,
+    now: Callable[[], datetime],
+    channels: Declarations,
+) -> APIRouter:
+    """Return the route that mints links, on channels that report that one was followed."""
     router = APIRouter(tags=["links"])
 
     @router.post("/v1/links", status_code=201)
@@ -110,7 +124,7 @@ def minting(engine: Engine, find_key: FindKey, signs: Signs, public_url: str, no
         key = await writer(secret_in(request.headers) or "", find_key)
         if key.trust is Trust.BROWSER:
             raise Forbidden("a browser's key mints no links")
-        drafts = drafted(wanted)
+        drafts = drafted(wanted, channels)
         asked = _asked(key, idempotency_key)
         numbers = await asyncio.to_thread(_written, engine, drafts, asked, now())
         base = public_url or str(request.base_url).rstrip("/")
@@ -121,9 +135,12 @@ def minting(engine: Engine, find_key: FindKey, signs: Signs, public_url: str, no
     return router
 
 
-def drafted(wanted: Minting) -> Sequence[Link]:
+def drafted(wanted: Minting, channels: Declarations) -> Sequence[Link]:
     """Return the links that *wanted* asks for. Raises `InvalidEvent`, which names the field."""
     url = links.demand_target(wanted.url)
+    declared = channels.by_name.get(wanted.channel)
+    if declared and not declared.reports(links.click_type(wanted.channel)):
+        raise InvalidEvent("undeclared_type", "the channel is declared without clicks on links", "/channel")
     recipients: list[str | None] = []
     for place, written in enumerate(wanted.recipients):
         try:
@@ -153,7 +170,7 @@ def minted(link: Link, number: int, signs: Signs, base: str) -> Minted:
         token=token,
         url=f"{base}/s/{token}",
         open_url=f"{base}/o/{signs.open.written(number)}.gif",
-        unsubscribe_url=f"{base}/u/{signs.leave.written(number)}",
+        unsubscribe_url=f"{base}/u/{signs.leave.written(number)}" if link.recipient else None,
     )
 
 
@@ -171,13 +188,13 @@ def following(book: Book, signs: Signs, spool: Spool, now: Callable[[], datetime
         except NotFound:
             return _page(_UNKNOWN, 404)
         if request.method == "HEAD":
-            return _redirect(link, token)
+            return _led(link, token)
         visit = _visit(request, now())
         try:
             await spool.take([links.clicked(link, token, visit)], SOURCE)
         except Unavailable:  # whoever wants to read is not kept from it because we cannot count him
             CLICKS_LOST.inc()
-        return _with_cookie(_page(_UNKNOWN, 404) if link.honeypot else _redirect(link, token), request, visit)
+        return _with_cookie(_led(link, token), request, visit)
 
     @router.get("/o/{token}.gif")
     async def open_mail(request: Request) -> Response:
@@ -196,17 +213,17 @@ def following(book: Book, signs: Signs, spool: Spool, now: Callable[[], datetime
     async def ask_to_leave(request: Request) -> Response:
         """Show the button; looking at it does nothing, since scanners look at everything."""
         try:
-            await book.find(signs.leave, request.path_params["token"], now())
+            await book.find(signs.leave, request.path_params["token"])
         except NotFound:
             return _page(_UNKNOWN, 404)
         return _page(_LEAVE, 200)
 
     @router.post("/u/{token}")
     async def leave(request: Request) -> Response:
-        """Stop sending to the address of this mail: by the button, or in one click by RFC 8058."""
+        """Stop sending to this address: by the button, or in one click by RFC 8058. This way out stays when a link expires."""
         token = request.path_params["token"]
         try:
-            link = await book.find(signs.leave, token, now())
+            link = await book.find(signs.leave, token)
         except NotFound:
             return _page(_UNKNOWN, 404)
         await spool.take(links.left(link, token, _visit(request, now())), SOURCE)
@@ -251,7 +268,9 @@ def _with_cookie(response: Response, request: Request, visit: Visit) -> Response
     return response
 
 
-def _redirect(link: Link, token: str) -> Response:
+def _led(link: Link, token: str) -> Response:
+    if link.honeypot:
+        return _page(_UNKNOWN, 404)
     return Response(status_code=302, headers={**_HEADERS, "Location": links.target(link, token)})
 
 

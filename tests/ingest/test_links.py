@@ -1,8 +1,15 @@
 """Tracked links, from the request that mints them to the event that they were followed."""
 
 import asyncio
+import fcntl
+import os
 import secrets
+import stat
+import subprocess
+import sys
 from datetime import timedelta
+from errno import ENOSPC
+from io import FileIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +28,7 @@ from ingest.links import store
 from ingest.links.link import Link, Signs
 from ingest.spool import Spool
 from stitcher.stitch import stitch
+from tests.conftest import ROOT
 from tests.ingest.collecting import SIGNING_KEY, Collecting, TopicsLog
 from tests.ingest.given import NOW, receiver
 from tests.stitcher import database
@@ -105,6 +113,7 @@ def test_the_same_request_again_mints_nothing_new(collecting: Collecting) -> Non
         ({"url": "https:\\\\evil.example"}, "/url"),
         ({"url": "https://"}, "/url"),
         ({"recipients": [PHONE, "phone:123"]}, "/recipients/1"),
+        ({"channel": "coupon"}, "/channel"),  # whose every click would end in quarantine
     ],
 )
 def test_what_cannot_be_minted_is_named(collecting: Collecting, wanted: dict[str, Any], pointer: str) -> None:
@@ -157,6 +166,7 @@ def test_nobody_is_led_where_no_link_leads(collecting: Collecting) -> None:
 def test_a_honeypot_is_remembered_and_leads_nowhere(collecting: Collecting) -> None:
     (link,) = mint(collecting, honeypot=True, sending="m-1")
 
+    assert collecting.send("HEAD", path(link["url"])).status_code == 404
     assert collecting.send("GET", path(link["url"])).status_code == 404
     assert collecting.events[0]["properties"] == {"honeypot": True, "sending": "m-1"}
 
@@ -183,6 +193,36 @@ def test_whoever_looks_at_the_way_out_has_not_taken_it(collecting: Collecting) -
     assert withdrawn["properties"]["purpose"] == "marketing_email"
     for event in (unsubscribed, withdrawn):
         assert [(each["value"], each["role"]) for each in event["identifiers"]] == [("tom@example.com", "subject")]
+
+
+def test_the_way_out_stays_when_the_link_has_expired(collecting: Collecting) -> None:
+    (link,) = mint(collecting, channel="mail", recipients=["email:tom@example.com"], expires_at=NOW.isoformat())
+
+    assert collecting.send("GET", path(link["url"])).status_code == 404
+    assert collecting.send("GET", path(link["unsubscribe_url"])).status_code == 200
+    assert collecting.send("POST", path(link["unsubscribe_url"])).status_code == 200
+    assert len(collecting.events) == 2
+
+
+@pytest.mark.parametrize(
+    ("channel", "types"),
+    [("sms", ["sms.opted_out", "consent.withdrawn"]), ("wecom", ["consent.withdrawn"])],
+)
+def test_whoever_leaves_another_channel_is_told_of_in_its_words(
+    collecting: Collecting, channel: str, types: list[str]
+) -> None:
+    (link,) = mint(collecting, channel=channel, recipients=[PHONE])
+
+    assert collecting.send("POST", path(link["unsubscribe_url"])).status_code == 200
+    assert [event["type"] for event in collecting.events] == types
+    assert not collecting.quarantined
+
+
+def test_a_link_for_everybody_offers_nobody_a_way_out(collecting: Collecting) -> None:
+    """A page that said "nothing more will be sent" would not be true."""
+    (link,) = mint(collecting, channel="mail")
+
+    assert link["unsubscribe_url"] is None
 
 
 def test_a_link_that_was_passed_on_makes_no_one_of_two(collecting: Collecting, engine: Engine) -> None:
@@ -261,6 +301,134 @@ def test_where_the_disk_fails_too_nobody_is_told_that_he_has_left(collecting: Co
     assert collecting.send("POST", path(link["unsubscribe_url"])).status_code == 503
     collecting.log.failures.append(Unavailable("down"))
     assert collecting.send("GET", path(link["url"])).status_code == 302
+
+
+CLICKING = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from core.errors import Unavailable
+from core.log.port import EVENTS
+from ingest.commit import GroupCommit
+from ingest.intake import Intake
+from ingest.spool import Spool
+from tests.ingest.given import NOW, MemoryLog, receiver
+
+class DownLog(MemoryLog):
+    def append(self, topic, records):
+        raise Unavailable("down")
+
+async def story():
+    commit = GroupCommit(DownLog(), EVENTS)
+    spool = Spool(Intake(receiver(), commit, commit, lambda: NOW), Path(sys.argv[1]))
+    for number in range(10**6):
+        click = {"id": str(number), "type": "link.clicked", "channel": "sms", "occurred_at": NOW.isoformat()}
+        await spool.take([click], "links")
+        print(number, flush=True)
+
+asyncio.run(story())
+"""
+
+
+def test_every_click_that_was_answered_before_a_kill_is_in_the_log_after_it(tmp_path: Path) -> None:
+    """The living process keeps its file for itself; the dead one's is brought in, each event once."""
+    log = TopicsLog()
+    spool = tmp_path / "spool"
+    clicking = subprocess.Popen(
+        [sys.executable, "-c", CLICKING, str(spool)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert clicking.stdout
+    answered = [clicking.stdout.readline() for _ in range(50)]
+    drain(log, spool)
+    assert not log.topics
+
+    clicking.kill()
+    answered += clicking.stdout.readlines()
+    clicking.stdout.close()
+    clicking.wait()
+    drain(log, spool)
+
+    ids = [orjson.loads(record.value)["id"] for record in log.topics[EVENTS]]
+    assert {line.strip() for line in answered if line.endswith("\n")} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def test_a_file_is_to_be_seen_only_once_it_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever drained it before would remove it, and with it all that is then written into it."""
+    seen: list[list[Path]] = []
+    lock = fcntl.flock
+
+    def watched(file: Any, how: int) -> None:
+        seen.append(list(tmp_path.glob("*.ndjson")))
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", watched)
+
+    spooled(tmp_path, times=1)
+
+    assert seen == [[]]
+    assert len(list(tmp_path.glob("*.ndjson"))) == 1
+
+
+def test_while_the_log_is_down_for_long_the_folder_stays_at_a_few_files(tmp_path: Path) -> None:
+    spooled(tmp_path, times=20)
+
+    assert len(list(tmp_path.iterdir())) <= 2
+    log = TopicsLog()
+    drain(log, tmp_path)
+    assert sorted(orjson.loads(record.value)["id"] for record in log.topics[EVENTS]) == sorted(map(str, range(20)))
+
+
+@pytest.mark.parametrize("name", ["write", "fsync"])
+def test_where_the_disk_is_full_for_a_while_the_next_click_is_kept_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Half a line that was written stands last in its file and spoils no other."""
+    full = iter([True])
+
+    class FullOnce(FileIO):
+        def write(self, content: Any) -> int:
+            return super().write(content[:7] if name == "write" and next(full, False) else content)
+
+    def synced(descriptor: int) -> None:
+        if name == "fsync" and stat.S_ISREG(os.fstat(descriptor).st_mode) and next(full, False):
+            raise OSError(ENOSPC, "no space left")
+
+    monkeypatch.setattr("ingest.spool.FileIO", FullOnce)
+    monkeypatch.setattr(os, "fsync", synced)
+
+    assert spooled(tmp_path, times=3) == [False, True, True]
+
+    log = TopicsLog()
+    drain(log, tmp_path)
+    ids = [orjson.loads(record.value)["id"] for record in log.topics[EVENTS]]
+    assert {"1", "2"} <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
+def spooled(folder: Path, times: int) -> list[bool]:
+    """Take clicks while the log is down, trying to drain after each, and return which were taken."""
+
+    async def story() -> list[bool]:
+        log = TopicsLog()
+        commit = GroupCommit(log, EVENTS)
+        spool = Spool(Intake(receiver(), commit, commit, lambda: NOW), folder)
+        taken = []
+        for number in range(times):
+            click = {"id": str(number), "type": "link.clicked", "channel": "sms", "occurred_at": NOW.isoformat()}
+            log.failures[:] = [Unavailable("down")] * 3
+            try:
+                await spool.take([click], "links")
+                taken.append(True)
+            except Unavailable:
+                taken.append(False)
+            if times > 3:
+                with pytest.raises(Unavailable):
+                    await spool.drain()
+        await spool.close()
+        await commit.close()
+        return taken
+
+    return asyncio.run(story())
 
 
 def test_a_link_is_found_as_it_was_written(engine: Engine) -> None:
