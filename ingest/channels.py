@@ -19,6 +19,8 @@ from core.channel import Channel, Declarations
 from core.errors import InvalidSetting
 from core.event import Word
 from ingest.account import Account, Name
+from ingest.ads.account import AdAccount
+from ingest.sms.account import SmsAccount
 from ingest.wechat.official_account import WeChatAccount
 from ingest.wecom import WeComAccount
 
@@ -26,6 +28,8 @@ from ingest.wecom import WeComAccount
 class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
 
+    ads: dict[Name, AdAccount] = Field(default_factory=dict)
+    sms: dict[Name, SmsAccount] = Field(default_factory=dict)
     wecom: dict[Name, WeComAccount] = Field(default_factory=dict)
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
     channels: dict[Word, Channel] = Field(default_factory=dict)

@@ -6,9 +6,11 @@ from fastapi import APIRouter
 from sqlalchemy import Engine
 
 from ingest import http, wecom
+from ingest.ads import collect as ads
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
+from ingest.sms import collect as sms
 from ingest.wechat import official_account
 
 
@@ -35,4 +37,6 @@ def routers(ground: Ground) -> list[APIRouter]:
         http.routes(intake, ground.find_key),
         wecom.routes(intake, channels.wecom, public_url),
         official_account.routes(intake, channels.wechat, public_url),
+        ads.routes(intake, channels.ads, public_url),
+        sms.routes(intake, channels.sms, public_url),
     ]

@@ -1,11 +1,16 @@
 """`siyu simulate`: platforms that send to a running Siyu like the real ones, and judge its answers."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import httpx
 import typer
 
+from core.settings import load
+from ingest.channels import read
+from siyu.simulators import ads as ad_platforms
+from siyu.simulators import sms as sms_providers
 from siyu.simulators.sending import Simulator
 from siyu.terminal import Exit, write_json, write_table
 
@@ -13,6 +18,7 @@ app = typer.Typer(help="Send to a running Siyu like a platform does, and judge i
 
 Url = Annotated[str, typer.Option(help="where Siyu runs; nothing but this machine is ever sent to")]
 AsJson = Annotated[bool, typer.Option("--json")]
+A = TypeVar("A")
 HERE = "http://127.0.0.1:8600"
 
 
@@ -34,3 +40,24 @@ def judged(simulator: Simulator, url: str, as_json: bool) -> None:
 @app.callback()
 def simulate() -> None:
     """Each command is a platform; its accounts are those of the channels file."""
+
+
+@app.command()
+def sms(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """Send reports and replies like the provider of ACCOUNT, of `[sms.ACCOUNT]`."""
+    settings = load()
+    found = _found(read(settings.channels_file).sms, account)
+    judged(sms_providers.simulator(found, settings.public_url), url, as_json)
+
+
+@app.command()
+def ads(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """Report clicks like the ad platform of ACCOUNT, of `[ads.ACCOUNT]`."""
+    found = _found(read(load().channels_file).ads, account)
+    judged(ad_platforms.simulator(account, found), url, as_json)
+
+
+def _found(accounts: Mapping[str, A], name: str) -> A:
+    if name not in accounts:
+        raise typer.BadParameter("the channels file has no such account", param_hint="ACCOUNT")
+    return accounts[name]
