@@ -13,9 +13,11 @@ class Account(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    @classmethod
-    def path(cls, family: str, name: str) -> str:
-        """Return where the account *name* is reached, below the public address of the installation."""
+    def path(self, family: str, name: str) -> str:
+        """Return where this account, *name* among those of its *family*, is reached below the public address.
+
+        A family that is reached elsewhere says so by one of its own.
+        """
         return f"/collect/{family}/{name}"
 
     @model_validator(mode="before")

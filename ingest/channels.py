@@ -20,7 +20,11 @@ from core.errors import InvalidSetting
 from core.event import Word
 from ingest.account import Account, Name
 from ingest.ads.account import AdAccount
+from ingest.mail.collecting import MailAccount
+from ingest.orders.collecting import OrdersAccount
+from ingest.pages.account import PagesAccount
 from ingest.sms.account import SmsAccount
+from ingest.webhooks import WebhookAccount
 from ingest.wechat.official_account import WeChatAccount
 from ingest.wecom import WeComAccount
 
@@ -31,7 +35,11 @@ class Channels(Account):
     ads: dict[Name, AdAccount] = Field(default_factory=dict)
     sms: dict[Name, SmsAccount] = Field(default_factory=dict)
     wecom: dict[Name, WeComAccount] = Field(default_factory=dict)
+    mail: dict[Name, MailAccount] = Field(default_factory=dict)
+    orders: dict[Name, OrdersAccount] = Field(default_factory=dict)
+    webhooks: dict[Name, WebhookAccount] = Field(default_factory=dict)
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
+    pages: dict[Name, PagesAccount] = Field(default_factory=dict)
     channels: dict[Word, Channel] = Field(default_factory=dict)
 
     @property

@@ -17,7 +17,11 @@ async def take(platform: Platform, request: Request, intake: Intake, public_url:
     again. Raises `Forbidden` for what is not proven, `Unavailable` when the log does not have it: then the platform tries
     again.
     """
-    callback = await received(request, intake, public_url)
+    return await taken(platform, await received(request, intake, public_url), intake)
+
+
+async def taken(platform: Platform, callback: Callback, intake: Intake) -> Response:
+    """Do the same with a callback that is read already."""
     content = platform.proven(callback)
     try:
         documents = platform.documents(content, callback)

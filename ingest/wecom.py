@@ -3,7 +3,6 @@
 An employee's id is a property: he is not the customer.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from ingest.account import Account
 from ingest.callback import Answer, Callback, Document
 from ingest.http import RawRoute
 from ingest.intake import Intake
+from ingest.proof import made_of
 from ingest.taking import received, respond, take
 from ingest.wechat import markup
 from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox, is_signed
@@ -181,4 +181,4 @@ def _properties(told: Fields) -> Mapping[str, Any]:
 def _id(told: Fields, part: str) -> str:
     """What the platform repeats: all of it, since `FromUserName` is always `sys`. A welcome code is new at every try."""
     said = [f"{name}={value}" for name, value in sorted(told.items()) if name != "WelcomeCode"]
-    return hashlib.sha256("\0".join([*said, part]).encode()).hexdigest()[:32]
+    return made_of(*said, part)

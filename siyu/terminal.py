@@ -91,6 +91,18 @@ _CHINESE = {
     "accounts": "个账号",
     "channels are declared": "个渠道已声明",
     "SIYU_PUBLIC_URL is not set: the addresses lack their beginning": "未设置 SIYU_PUBLIC_URL：地址缺少开头",
+    "saved": "已保存",
+    "name": "名称",
+    "columns": "列",
+    "valid": "有效",
+    "line": "行",
+    "identifiers dropped": "被舍弃的标识",
+    "identifiers that link nothing": "不参与关联的标识",
+    "of people, by the first events only": "仅以前面的事件推算人员",
+    "known already": "已有事件",
+    "people created": "新建人员",
+    "people touched": "涉及人员",
+    "people merged": "合并人员",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 

@@ -20,6 +20,10 @@ class SmsAccount(Account):
     secret: Annotated[PathSecret, Field(repr=False)]
     auth_token: Annotated[str, Field(repr=False)] = ""
 
+    def path(self, family: str, name: str) -> str:  # noqa: ARG002 # the secret stands for the name
+        """Return the address, which is shown to whoever may read the channels file: it is to be pasted as it is."""
+        return f"/collect/{family}/{self.provider}/{self.secret}"
+
     @model_validator(mode="after")
     def _is_signed_by_twilio_alone(self) -> Self:
         if bool(self.auth_token) != (self.provider == "twilio"):

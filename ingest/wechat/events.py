@@ -1,12 +1,12 @@
 """What an official account or a mini-program tells by its callbacks, as events."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.errors import InvalidEvent
 from ingest.callback import Document
+from ingest.proof import made_of
 from ingest.tokens import TOKEN_LENGTH_MAX
 from ingest.wechat.markup import Fields, created_at, text
 
@@ -184,8 +184,7 @@ def _identifiers(told: Fields, whose: Whose, role: str) -> list[Document]:
 def _id(told: Fields, part: str) -> str:
     """What the platform repeats when it sends again; a hash, because an openid is a person's."""
     names = ("ToUserName", "MsgId") if text(told, "MsgId") else _REPEATED
-    said = "\0".join([*(text(told, name) for name in names), part])
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    return made_of(*(text(told, name) for name in names), part)
 
 
 _REPEATED = ("ToUserName", "FromUserName", "OpenID", "CreateTime", "Event", "EventKey", "MsgID", "RevokeInfo")

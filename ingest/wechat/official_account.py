@@ -14,6 +14,7 @@ from ingest.account import Account
 from ingest.callback import Answer, Callback, Document
 from ingest.http import RawRoute
 from ingest.intake import Intake
+from ingest.proof import check_fresh
 from ingest.taking import received, respond, take
 from ingest.wechat import events, markup
 from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox, is_signed
@@ -89,11 +90,7 @@ class WeChat:
 
 def demand_fresh(callback: Callback) -> None:
     """Raise `Forbidden` for a callback whose time is not now, as far as clocks and further tries allow."""
-    stamp = callback.query.get("timestamp", "")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 11):
-        raise Forbidden("a callback has a timestamp")
-    if abs(callback.received_at.timestamp() - int(stamp)) > STALE_MAX.total_seconds():
-        raise Forbidden("the timestamp is too old, or the clocks differ")
+    check_fresh(callback.query.get("timestamp", ""), callback.received_at, STALE_MAX)
 
 
 def routes(intake: Intake, accounts: Mapping[str, WeChatAccount], public_url: str) -> APIRouter:

@@ -2,24 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import httpx
 import typer
 
-from core.settings import load
-from ingest.channels import read
-from siyu.simulators import ads as ad_platforms
-from siyu.simulators import sms as sms_providers
+from core import settings
+from ingest import channels
+from siyu.simulators import ads, mail, orders, sms, webhook
 from siyu.simulators.sending import Simulator
-from siyu.terminal import Exit, write_json, write_table
+from siyu.terminal import Exit, fail, write_json, write_table
 
 app = typer.Typer(help="Send to a running Siyu like a platform does, and judge its answers.", no_args_is_help=True)
 
 Url = Annotated[str, typer.Option(help="where Siyu runs; nothing but this machine is ever sent to")]
 AsJson = Annotated[bool, typer.Option("--json")]
-A = TypeVar("A")
 HERE = "http://127.0.0.1:8600"
+Found = TypeVar("Found")
 
 
 def judged(simulator: Simulator, url: str, as_json: bool) -> None:
@@ -42,22 +42,50 @@ def simulate() -> None:
     """Each command is a platform; its accounts are those of the channels file."""
 
 
-@app.command()
-def sms(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
-    """Send reports and replies like the provider of ACCOUNT, of `[sms.ACCOUNT]`."""
-    settings = load()
-    found = _found(read(settings.channels_file).sms, account)
-    judged(sms_providers.simulator(found, settings.public_url), url, as_json)
+@app.command("mail")
+def simulate_mail(
+    account: str,
+    key: Annotated[Path | None, typer.Option(help="SendGrid, SES: the private key (PEM) of the account's own")] = None,
+    url: Url = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """A provider of mail: SendGrid, Mailgun, or Amazon SES."""
+    found = _account(channels.read(settings.load().channels_file).mail, account)
+    if key is not None and not key.is_file():
+        raise fail(f"there is no file {key}", Exit.NOT_FOUND)
+    judged(mail.simulator(account, found, key.read_bytes() if key else None), url, as_json)
 
 
-@app.command()
-def ads(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
-    """Report clicks like the ad platform of ACCOUNT, of `[ads.ACCOUNT]`."""
-    found = _found(read(load().channels_file).ads, account)
-    judged(ad_platforms.simulator(account, found), url, as_json)
+@app.command("orders")
+def simulate_orders(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """A shop: Shopify, WooCommerce, or Youzan."""
+    found = _account(channels.read(settings.load().channels_file).orders, account)
+    judged(orders.simulator(account, found), url, as_json)
 
 
-def _found(accounts: Mapping[str, A], name: str) -> A:
+@app.command("webhook")
+def simulate_webhook(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """A sender by Standard Webhooks."""
+    found = _account(channels.read(settings.load().channels_file).webhooks, account)
+    judged(webhook.simulator(account, found), url, as_json)
+
+
+@app.command("sms")
+def simulate_sms(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """A provider of text messages: Aliyun, Tencent Cloud, or Twilio."""
+    known = settings.load()
+    found = _account(channels.read(known.channels_file).sms, account)
+    judged(sms.simulator(found, known.public_url), url, as_json)
+
+
+@app.command("ads")
+def simulate_ads(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """An ad platform that reports clicks: Tencent, Ocean Engine, Baidu, or Kuaishou."""
+    found = _account(channels.read(settings.load().channels_file).ads, account)
+    judged(ads.simulator(account, found), url, as_json)
+
+
+def _account(accounts: Mapping[str, Found], name: str) -> Found:
     if name not in accounts:
-        raise typer.BadParameter("the channels file has no such account", param_hint="ACCOUNT")
+        raise fail(f"the channels file has no such account: {name}", Exit.NOT_FOUND)
     return accounts[name]

@@ -3,7 +3,7 @@
 import hmac
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -12,92 +12,49 @@ import httpx
 import orjson
 
 from ingest.sms.account import SmsAccount
-from siyu.simulators.sending import Accepts, Check, Simulator, check, deliver
+from siyu.simulators.posting import Post, Sleep, posted
+from siyu.simulators.sending import Check, Simulator
 
 # After which waits each sends again. Tencent says how often, not when; Twilio does only where the address asks for it.
-ALIYUN_WAITS_SECONDS = (60.0, 300.0, 600.0)
-TENCENT_WAITS_SECONDS = (60.0, 60.0)
-TWILIO_WAITS_SECONDS = ()
-
+WAITS_SECONDS: Mapping[str, Sequence[float]] = {"aliyun": (60.0, 300.0, 600.0), "tencent": (60.0, 60.0), "twilio": ()}
 PHONE = "13912345678"
-Sleep = Callable[[float], None]
+
+_ELSEWHERE = "0" * 32
+_ANSWERS = {"aliyun": '{"code":0,"msg":"接收成功"}', "tencent": '{"result":0,"errmsg":"OK"}', "twilio": "<Response/>"}
 
 
 def simulator(account: SmsAccount, public_url: str = "", sleep: Sleep = time.sleep) -> Simulator:
     """Return the provider of *account*; *public_url* is the one that Twilio was given, if it is not where it sends."""
-    path = f"/collect/sms/{account.provider}/{account.secret}"
-    match account.provider:
-        case "aliyun":
-            return lambda client: _aliyun(client, path, sleep)
-        case "tencent":
-            return lambda client: _tencent(client, path, sleep)
-        case "twilio":
-            return lambda client: _twilio(client, path, account.auth_token, public_url, sleep)
+    provider = account.provider
+    path = f"/collect/sms/{provider}/{account.secret}"
+
+    def provider_sends(client: httpx.Client) -> Iterator[Check]:
+        if provider == "twilio":
+            url = f"{public_url or client.base_url}".rstrip("/") + path
+            posts = [
+                Post(name, partial(_form, account.auth_token, url, form), content=_ANSWERS[provider])
+                for name, form in _TWILIO.items()
+            ]
+            posts.append(Post("signed by another", partial(_form, "another", url, _TWILIO["reply"]), 403))
+        else:
+            told = _ALIYUN if provider == "aliyun" else _TENCENT
+            posts = [Post(name, partial(_json, said), content=_ANSWERS[provider]) for name, said in told.items()]
+        yield from posted(client, path, posts, WAITS_SECONDS[provider], sleep)
+        elsewhere = Post("another address", partial(_json, []), 404)
+        yield from posted(client, f"/collect/sms/{provider}/{_ELSEWHERE}", [elsewhere], ())
+
+    return provider_sends
 
 
-def _aliyun(client: httpx.Client, path: str, sleep: Sleep) -> Iterator[Check]:
-    expected = {"code": 0, "msg": "接收成功"}
-    for name, said in _ALIYUN.items():
-        answer = deliver(client, partial(_json, client, path, said), _is_json(expected), ALIYUN_WAITS_SECONDS, sleep)
-        yield check(name, answer, "200, code 0", _is_json(expected))
-    yield _refused(client, f"/collect/sms/aliyun/{'0' * 32}")
+def _json(said: Any) -> tuple[bytes, Mapping[str, str]]:
+    return orjson.dumps(said), {"Content-Type": "application/json;charset=utf-8"}
 
 
-def _tencent(client: httpx.Client, path: str, sleep: Sleep) -> Iterator[Check]:
-    expected = {"result": 0, "errmsg": "OK"}
-    for name, said in _TENCENT.items():
-        answer = deliver(client, partial(_json, client, path, said), _is_json(expected), TENCENT_WAITS_SECONDS, sleep)
-        yield check(name, answer, "200, result 0", _is_json(expected))
-    yield _refused(client, f"/collect/sms/tencent/{'0' * 32}")
-
-
-def _twilio(client: httpx.Client, path: str, token: str, public_url: str, sleep: Sleep) -> Iterator[Check]:
-    url = f"{(public_url or str(client.base_url)).rstrip('/')}{path}"
-    for name, form in _TWILIO.items():
-        signature = _signature(token, url, form)
-        answer = deliver(
-            client,
-            partial(_form, client, path, form, signature),
-            _is_twiml,
-            TWILIO_WAITS_SECONDS,
-            sleep,
-        )
-        yield check(name, answer, "200, TwiML", _is_twiml)
-    form = _TWILIO["reply"]
-    forged = client.send(_form(client, path, form, _signature("another", url, form)))
-    yield check("signed by another", forged, "403", lambda answer: answer.status_code == 403)
-
-
-def _refused(client: httpx.Client, path: str) -> Check:
-    answer = client.send(_json(client, path, []))
-    return check("another address", answer, "404", lambda answer: answer.status_code == 404)
-
-
-def _json(client: httpx.Client, path: str, said: Any) -> httpx.Request:
-    return client.build_request(
-        "POST", path, content=orjson.dumps(said), headers={"Content-Type": "application/json;charset=utf-8"}
-    )
-
-
-def _form(client: httpx.Client, path: str, form: Mapping[str, str], signature: str) -> httpx.Request:
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature}
-    return client.build_request("POST", path, content=urlencode(form), headers=headers)
-
-
-def _signature(token: str, url: str, form: Mapping[str, str]) -> str:
+def _form(token: str, url: str, form: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
     text = url + "".join(name + form[name] for name in sorted(form))
-    return b64encode(hmac.digest(token.encode(), text.encode(), "sha1")).decode()
-
-
-def _is_json(expected: Mapping[str, Any]) -> Accepts:
-    def accepts(answer: httpx.Response) -> bool:
-        return answer.status_code == 200 and bool(orjson.loads(answer.content) == expected)
-
-    return accepts
-
-
-def _is_twiml(answer: httpx.Response) -> bool:
-    return answer.status_code == 200 and answer.headers["content-type"].startswith("text/xml")
+    signature = b64encode(hmac.digest(token.encode(), text.encode(), "sha1")).decode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature}
+    return urlencode(form).encode(), headers
 
 
 _ALIYUN: Mapping[str, Any] = {

@@ -73,7 +73,7 @@ def test_a_wrong_file_is_refused_without_what_stands_in_it(tmp_path: Path, writt
 
 
 def test_an_account_says_where_it_is_reached() -> None:
-    assert Shop.path("shops", "main") == "/collect/shops/main"
+    assert Shop(secret="s3cret").path("shops", "main") == "/collect/shops/main"
 
 
 def test_a_channel_of_ones_own_is_declared_in_the_file() -> None:
