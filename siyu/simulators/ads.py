@@ -28,19 +28,12 @@ _VALUES: Mapping[str, str] = {
 _ANSWERS: Mapping[str, Mapping[str, object]] = {"tencent": {"ret": 0, "msg": "ok"}}
 
 
-def link(account_name: str, account: AdAccount, public_url: str) -> str:
-    """Return the address to paste in the console of the platform: a parameter for each macro that is read."""
-    platform = PLATFORMS[account.platform]
-    parameters = "&".join(f"{name}={platform.macro(name)}" for name in platform.parameters)
-    return f"{public_url}/collect/ads/{account_name}?key={account.secret}&{parameters}"
-
-
 def simulator(account_name: str, account: AdAccount, sleep: Callable[[float], None] = time.sleep) -> Simulator:
     """Return the platform of *account*."""
 
     def clicks(client: httpx.Client) -> Iterator[Check]:
         platform = PLATFORMS[account.platform]
-        url = _replaced(link(account_name, account, ""), platform)
+        url = _replaced(account.path("ads", account_name), platform)
         for name in ("click", "the same click again"):
             answer = deliver(
                 client, lambda: client.build_request("GET", url), lambda it: _accepts(account, it), WAITS_SECONDS, sleep

@@ -96,7 +96,7 @@ def test_while_the_log_is_away_they_try_again_until_it_is_back(
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_the_address_to_paste_is_as_the_document_has_it(platform: str) -> None:
     account = AdAccount.model_validate({**ADS[platform], "secret": "SECRET" * 6})
-    pasted = ads.link("main", account, "https://siyu.example").replace("SECRET" * 6, "SECRET")
+    pasted = f"https://siyu.example{account.path('ads', 'main')}".replace("SECRET" * 6, "SECRET")
 
     document = (ROOT / "docs" / "channels" / "ads.md").read_text(encoding="utf-8")
 
