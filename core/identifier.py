@@ -251,7 +251,7 @@ _NULL_LIKE = frozenset(
 ) | {"[object object]", ""}
 
 # Handed out to whole series of devices, or printed in every form's example.
-_SHARED = frozenset({"9774d56d682e549c", "13800138000"})
+_SHARED = frozenset({"9774d56d682e549c", "13800138000", "02:00:00:00:00:00", "020000000000", "00:00:00:00:00:00"})
 
 _ZERO_VALUES = frozenset("0" * length for length in range(1, 41)) | {"00000000-0000-0000-0000-000000000000"}
 # Runs and staircases as long as phone numbers and ids of devices are.

@@ -19,9 +19,11 @@ from core.channel import Channel, Declarations
 from core.errors import InvalidSetting
 from core.event import Word
 from ingest.account import Account, Name
+from ingest.ads.account import AdAccount
 from ingest.mail.collecting import MailAccount
 from ingest.orders.collecting import OrdersAccount
 from ingest.pages.account import PagesAccount
+from ingest.sms.account import SmsAccount
 from ingest.webhooks import WebhookAccount
 from ingest.wechat.official_account import WeChatAccount
 from ingest.wecom import WeComAccount
@@ -30,6 +32,8 @@ from ingest.wecom import WeComAccount
 class Channels(Account):
     """Everything that the file may hold, by kind and then by the name that is the last part of an account's address."""
 
+    ads: dict[Name, AdAccount] = Field(default_factory=dict)
+    sms: dict[Name, SmsAccount] = Field(default_factory=dict)
     wecom: dict[Name, WeComAccount] = Field(default_factory=dict)
     mail: dict[Name, MailAccount] = Field(default_factory=dict)
     orders: dict[Name, OrdersAccount] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from sqlalchemy import Engine
 
 from ingest import http, webhooks, wecom
+from ingest.ads import collecting as ads
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
@@ -15,6 +16,7 @@ from ingest.mail import collecting as mail
 from ingest.mail.amazon import Fetch, fetched
 from ingest.orders import collecting as orders
 from ingest.pages import collecting as pages
+from ingest.sms import collecting as sms
 from ingest.spool import Spool
 from ingest.tracking import routes as tracking
 from ingest.wechat import official_account
@@ -49,6 +51,8 @@ def routers(ground: Ground) -> list[APIRouter]:
         http.routes(intake, ground.find_key),
         tracking.routes(intake, ground.find_key),
         wecom.routes(intake, channels.wecom, public_url),
+        ads.routes(intake, channels.ads, public_url),
+        sms.routes(intake, channels.sms, public_url),
         mail.routes(intake, channels.mail, public_url, ground.fetch),
         orders.routes(intake, channels.orders, public_url),
         webhooks.routes(intake, channels.webhooks, public_url),

@@ -10,7 +10,7 @@ import typer
 
 from core import settings
 from ingest import channels
-from siyu.simulators import mail, orders, webhook
+from siyu.simulators import ads, mail, orders, sms, webhook
 from siyu.simulators.sending import Simulator
 from siyu.terminal import Exit, fail, write_json, write_table
 
@@ -68,6 +68,21 @@ def simulate_webhook(account: str, url: Url = HERE, as_json: AsJson = False) -> 
     """A sender by Standard Webhooks."""
     found = _account(channels.read(settings.load().channels_file).webhooks, account)
     judged(webhook.simulator(account, found), url, as_json)
+
+
+@app.command("sms")
+def simulate_sms(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """A provider of text messages: Aliyun, Tencent Cloud, or Twilio."""
+    known = settings.load()
+    found = _account(channels.read(known.channels_file).sms, account)
+    judged(sms.simulator(found, known.public_url), url, as_json)
+
+
+@app.command("ads")
+def simulate_ads(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """An ad platform that reports clicks: Tencent, Ocean Engine, Baidu, or Kuaishou."""
+    found = _account(channels.read(settings.load().channels_file).ads, account)
+    judged(ads.simulator(account, found), url, as_json)
 
 
 def _account(accounts: Mapping[str, Found], name: str) -> Found:

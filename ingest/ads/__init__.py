@@ -1,0 +1,1 @@
+"""Ads: the clicks that platforms report while they happen."""

@@ -1,0 +1,1 @@
+"""Text messages: what became of them, and what was replied."""
