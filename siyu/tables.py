@@ -3,7 +3,7 @@
 from core import keys, outbox, quarantine
 from core.log import postgres
 from profiles import articles, history, people, summaries, timeline
-from stitcher import directives, reviewing, store
+from stitcher import directives, reviewing, robot_evidence, store
 
 __all__ = [
     "articles",
@@ -15,6 +15,7 @@ __all__ = [
     "postgres",
     "quarantine",
     "reviewing",
+    "robot_evidence",
     "store",
     "summaries",
     "timeline",
