@@ -7,14 +7,15 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, TypeAdapter
 
 from api import pages, schemas, shown
-from api.context import Clear, Snapshot
+from api.context import Clear, Here, Snapshot, Writing
 from api.pages import Paged
 from api.paths import slashes
 from api.schemas import Page
 from core.event import Key
 from core.identifier import IdentifierId
-from profiles import articles, people, profile
+from profiles import articles, official, people, profile
 from profiles.articles import Behind
+from profiles.official import OfficialCounts
 from profiles.profile import Wanted
 
 NODES_MAX = 1_000
@@ -77,6 +78,14 @@ def stats(article_id: ArticleId, connection: Snapshot, clear: Clear) -> schemas.
     spreaders = known.audience.tree.top_spreaders(SPREADERS_MAX)
     cards = profile.cards(connection, [node.person for node in spreaders])
     return shown.stats(article_id, known, spreaders, cards, clear=clear)
+
+
+@router.put("/{article_id}/official-counts")
+def official_counts(
+    article_id: ArticleId, counts: OfficialCounts, here: Here, connection: Writing
+) -> schemas.OfficialOut:
+    """Keep what the platform counts, and return the latest that is kept; no event needs to have named the article yet."""
+    return shown.official(official.record(connection, article_id, counts, here.clock()))
 
 
 @router.get(

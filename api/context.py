@@ -7,6 +7,7 @@ hold a connection never wait for a thread.
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, cast
@@ -155,20 +156,34 @@ Clear = Annotated[bool, Depends(clear)]
 
 async def snapshot(here: Here, _: Reader) -> AsyncIterator[Connection]:
     """Open the transaction that answers this request. Raises `Overloaded` when none gets free."""
+    async with _turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def _turn(here: Context) -> AsyncIterator[None]:
     try:
         with anyio.fail_after(READ_WAIT_SECONDS_MAX):
             await here.reading.acquire()
     except TimeoutError:
         raise Overloaded("too many requests are being answered") from None
     try:
-        async with contextmanager_in_threadpool(reading(here.engine)) as connection:
-            yield connection
+        yield
     finally:
         here.reading.release()
 
 
 # Of scope "function", so that the connection is free before a slow reader has taken his answer.
 Snapshot = Annotated[Connection, Depends(snapshot, scope="function")]
+
+
+async def writing(here: Here, _: Writer) -> AsyncIterator[Connection]:
+    """Open the transaction in which this request writes: committed before it is answered."""
+    async with _turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
+        yield connection
+
+
+Writing = Annotated[Connection, Depends(writing, scope="function")]
 
 
 def person(connection: Snapshot, person_id: UUID) -> PersonId:

@@ -352,6 +352,17 @@ class Spreader(BaseModel):
     descendants: int
 
 
+class OfficialOut(BaseModel):
+    """What the platform itself counts, *as_of* a moment: the latest that was brought."""
+
+    reads: int
+    readers: int | None
+    shares: int | None
+    by_source: dict[str, int]
+    as_of: datetime
+    source: str
+
+
 class StatsOut(BaseModel):
     """How an article fared. *official* and *coverage* are null until the platform's own counts have been imported."""
 
@@ -365,8 +376,8 @@ class StatsOut(BaseModel):
     depth: int
     generations: list[Generation]
     top_spreaders: list[Spreader]
-    official: dict[str, int] | None
-    coverage: float | None
+    official: OfficialOut | None
+    coverage: float | None = Field(description="Reads by identified people, per read that the platform counts.")
 
 
 class ReaderOut(BaseModel):

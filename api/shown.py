@@ -1,6 +1,7 @@
 """From what we know to what is shown: the schemas filled, masked for those who may not see who it is."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
 from profiles import masking
 from profiles.articles import Article, Reader, Stats
 from profiles.history import IdentityChange
+from profiles.official import OfficialCounts
 from profiles.people import Member
 from profiles.profile import Branch, Card, Profile
 from profiles.sharetree import Node
@@ -344,9 +346,14 @@ def stats(
             )
             for node in spreaders
         ],
-        official=None,
-        coverage=None,
+        official=official(of.official) if of.official else None,
+        coverage=of.coverage,
     )
+
+
+def official(of: OfficialCounts) -> schemas.OfficialOut:
+    """Show what the platform counts."""
+    return schemas.OfficialOut(**asdict(of))
 
 
 def reader(of: Reader, card: Card, *, clear: bool) -> schemas.ReaderOut:

@@ -498,7 +498,8 @@ def _reason_to_drop_all(submission: Submission) -> Drop | None:
 def _named_by_url(submission: Submission) -> frozenset[str]:
     """Values that the page's own URL named as `ajs_uid` or `ajs_aid`: whoever makes the link could name anybody."""
     page = submission.context.get("page")
-    urls = [submission.properties.get("url"), page.get("url") if isinstance(page, dict) else None]
+    said = page if isinstance(page, dict) else {}
+    urls = [submission.properties.get("url"), said.get("url"), said.get("search")]
     written = [
         url.partition("#")[0].partition("?")[2] for url in urls if isinstance(url, str) and "ajs_" in unquote(url)
     ]

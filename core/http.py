@@ -148,10 +148,11 @@ def _add_headers(headers: MutableHeaders, trace_id: str) -> None:
 
 
 async def _on_ours(request: Request, error: Exception) -> JSONResponse:
-    return problem(request.scope, _answer(error))
+    return problem(request.scope, answer_to(error))
 
 
-def _answer(error: Exception) -> Answer:
+def answer_to(error: Exception) -> Answer:
+    """Return what is answered to an *error* of ours; any other is raised again."""
     match error:
         case InvalidEvent():
             fault = Fault(pointer=error.pointer, code=error.code, detail=error.detail)

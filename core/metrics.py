@@ -9,9 +9,16 @@ from prometheus_client import CollectorRegistry, Counter
 REGISTRY = CollectorRegistry()
 
 EVENTS_ACCEPTED = Counter("siyu_events_accepted", "Events that the log has taken", ["trust"], registry=REGISTRY)
+EVENTS_SPOOLED = Counter(
+    "siyu_events_spooled", "Events kept on the disk until the log can be reached", registry=REGISTRY
+)
+CLICKS_LOST = Counter("siyu_clicks_lost", "Clicks and opens that neither the log nor the disk took", registry=REGISTRY)
 EVENTS_REJECTED = Counter("siyu_events_rejected", "Events refused at the door", ["code"], registry=REGISTRY)
 IDENTIFIERS_DROPPED = Counter(
     "siyu_identifiers_dropped", "Identifiers that name nobody", ["namespace", "reason"], registry=REGISTRY
+)
+IDENTIFIERS_NOT_CARRIED = Counter(
+    "siyu_identifiers_not_carried", "Identifiers kept as hints", ["channel", "namespace"], registry=REGISTRY
 )
 EVENTS_STITCHED = Counter("siyu_events_stitched", "Events taken by the stitcher", ["outcome"], registry=REGISTRY)
 STITCH_SECONDS = Counter("siyu_stitch_seconds", "Where the stitcher's time goes", ["step"], registry=REGISTRY)

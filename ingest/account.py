@@ -13,6 +13,13 @@ class Account(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    def path(self, family: str, name: str) -> str:
+        """Return where this account, *name* among those of its *family*, is reached below the public address.
+
+        A family that is reached elsewhere says so by one of its own.
+        """
+        return f"/collect/{family}/{name}"
+
     @model_validator(mode="before")
     @classmethod
     def _from_files(cls, written: Any) -> Any:

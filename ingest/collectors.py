@@ -5,18 +5,28 @@ from dataclasses import dataclass
 from fastapi import APIRouter
 from sqlalchemy import Engine
 
-from ingest import http
+from ingest import http, webhooks, wecom
 from ingest.auth import FindKey
 from ingest.channels import Channels
 from ingest.intake import Intake
+from ingest.links.link import Signs
+from ingest.links.routes import Book, following, minting
+from ingest.mail import collecting as mail
+from ingest.mail.amazon import Fetch, fetched
+from ingest.orders import collecting as orders
+from ingest.pages import collecting as pages
+from ingest.spool import Spool
+from ingest.tracking import routes as tracking
+from ingest.wechat import official_account
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
     """What collectors stand on.
 
-    *public_url* is under which platforms and browsers reach us (empty: as they ask); *signing_key* is the installation's,
-    from which each purpose derives a key of its own.
+    *spool* takes what nobody sends again; *public_url* is under which platforms and browsers reach us (empty: as they
+    ask); *signing_key* is the installation's, from which each purpose derives a key of its own; *fetch* asks Amazon for
+    what verifies its notices.
     """
 
     intake: Intake
@@ -24,9 +34,24 @@ class Ground:
     channels: Channels
     engine: Engine
     signing_key: bytes
+    spool: Spool
     public_url: str = ""
+    fetch: Fetch = fetched
 
 
 def routers(ground: Ground) -> list[APIRouter]:
     """Return the routes of all collectors."""
-    return [http.routes(ground.intake, ground.find_key)]
+    intake, channels, public_url = ground.intake, ground.channels, ground.public_url
+    signs, clock = Signs.of(ground.signing_key), intake.clock
+    return [
+        minting(ground.engine, ground.find_key, signs, public_url, clock),
+        following(Book(ground.engine), signs, ground.spool, clock),
+        http.routes(intake, ground.find_key),
+        tracking.routes(intake, ground.find_key),
+        wecom.routes(intake, channels.wecom, public_url),
+        mail.routes(intake, channels.mail, public_url, ground.fetch),
+        orders.routes(intake, channels.orders, public_url),
+        webhooks.routes(intake, channels.webhooks, public_url),
+        official_account.routes(intake, channels.wechat, public_url),
+        pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url)),
+    ]

@@ -2,12 +2,12 @@
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Self, cast
@@ -21,7 +21,7 @@ from core.keys import Key
 from core.log.port import EVENTS, Log, Position, Positions, Record
 from core.metrics import EVENTS_ACCEPTED
 from ingest.layout import Layout
-from ingest.lines import Line, Source, csv_records, ndjson
+from ingest.lines import SAMPLE_BYTES, Line, Source, csv_records, ndjson
 from ingest.receive import Receiver
 
 BATCH_LINES_MAX = 1_000
@@ -78,11 +78,9 @@ def ingest_file(
     when the log failed for *patience_seconds*: the file is then to be ingested again.
     """
     with ExitStack() as stack:
-        source = Source(_opened(name, stack))
-        read = csv_records if (form or _form(name, source)) is Form.CSV else ndjson
+        source, lines = read(name, stack, form, layout, receiver.namespaces)
         rejects = stack.enter_context(_Rejects(Path(f"{'stdin' if name == STDIN else name}.rejected.ndjson")))
         appends = stack.enter_context(_Appends(log, key.trust, patience_seconds))
-        lines = read(source, layout, receiver.namespaces)
         while batch := list(islice(lines, BATCH_LINES_MAX)):
             appends.submit(_received(batch, receiver, key, rejects))
             progress(Progress(source.bytes_done, appends.accepted, rejects.count))
@@ -92,10 +90,20 @@ def ingest_file(
         return Report(appends.accepted + rejects.count, appends.accepted, rejects.count, appends.ends, written)
 
 
-def _opened(name: str, stack: ExitStack) -> BufferedReader:
+def read(
+    name: str, stack: ExitStack, form: Form | None, layout: Layout, namespaces: Mapping[str, object]
+) -> tuple[Source, Iterator[Line]]:
+    """Open the file *name* for as long as *stack*, and return it with its lines, not read yet."""
+    source = Source(opened(name, stack), Path(name).name)
+    in_form = csv_records if (form or _form(name, source)) is Form.CSV else ndjson
+    return source, in_form(source, layout, namespaces)
+
+
+def opened(name: str, stack: ExitStack) -> BufferedReader:
+    """Open the file *name* (`-`: standard input) for as long as *stack*."""
     if name == STDIN:
         return cast("BufferedReader", sys.stdin.buffer)
-    return stack.enter_context(Path(name).open("rb"))
+    return stack.enter_context(BufferedReader(FileIO(name), SAMPLE_BYTES))
 
 
 def _form(name: str, source: Source) -> Form:

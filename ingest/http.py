@@ -30,17 +30,25 @@ def routes(intake: Intake, find_key: FindKey) -> APIRouter:
         a bad event by itself is answered 400. The write key comes as Basic user name, as Bearer token, or as `writeKey`
         in the body. Sending an event again does no harm.
         """
-        secret = secret_in(request.headers)
-        key = None if secret is None else await writer(secret, find_key)
-        submitted = _submitted(await body.read(request))
-        key = key or await writer(submitted.write_key, find_key)
-        receipt = await intake.take(submitted.events, key)
-        if receipt.rejected and not submitted.is_batch:
-            fault = receipt.rejected[0]
-            raise InvalidEvent(fault.code, fault.detail, fault.pointer)
-        return Response(orjson.dumps(receipt), 202, media_type="application/json")
+        return await collected(request, intake, find_key)
 
     return router
+
+
+async def collected(
+    request: Request, intake: Intake, find_key: FindKey, amended: Callable[[object], object] | None = None
+) -> Response:
+    """Take the events in *request*, each as *amended* leaves it, and say which the log has."""
+    secret = secret_in(request.headers)
+    key = None if secret is None else await writer(secret, find_key)
+    submitted = _submitted(await body.read(request))
+    key = key or await writer(submitted.write_key, find_key)
+    events = [amended(event) for event in submitted.events] if amended else submitted.events
+    receipt = await intake.take(events, key)
+    if receipt.rejected and not submitted.is_batch:
+        fault = receipt.rejected[0]
+        raise InvalidEvent(fault.code, fault.detail, fault.pointer)
+    return Response(orjson.dumps(receipt), 202, media_type="application/json")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,13 @@ A column is named like the field: `type`, `channel`, `occurred_at`, `id`, `sourc
     [columns]                  # columns that are not listed are left out
     "手机号" = "phone"
     "注册时间" = "occurred_at"
+    "实付" = "order.amount"
+
+    [units]                    # 129.00 is 12900 fen
+    "order.amount" = "yuan"
+
+    [consent]                  # of a column with yes or no, an event of its own
+    "同意短信" = { channel = "sms", purpose = "marketing" }
 
 An empty cell says nothing. In `properties` and `context` a cell that reads like a JSON number, `true` or `false` is
 one; `article.topics` are parted by `|`. The items of an order cannot be told in CSV.
@@ -27,9 +34,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from core.errors import InvalidEvent, InvalidSetting
-from core.event import Article, Campaign, Company, Order, Share
+from core.event import Article, Campaign, Company, Order, Share, Word
 from core.identifier import clean_scope
 
 Document = dict[str, Any]
@@ -46,42 +54,74 @@ _GROUPS = {
         ("company", Company),
     )
 }
+_PARTS = frozenset({"columns", "consent", "constants", "units", "zone"})
+_YES = frozenset({"1", "true", "yes", "y", "是", "同意"})
+_NO = frozenset({"0", "false", "no", "n", "否", "不同意"})
 _FREE = frozenset({"properties", "context"})
 
 _ZONE = re.compile(r"Z|[+-]\d\d:\d\d")
 _ZONED = re.compile(r"(?:Z|[+-]\d\d:?\d\d)\s*\Z", re.IGNORECASE)
+_YUAN = re.compile(r"[¥￥]?\s*(-?)([0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.([0-9]{1,2})0*)?\s*元?")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """For what a column says that somebody may be addressed, and by what channel."""
+
+    channel: Word
+    purpose: Word
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What a file does not say itself: the fields of its *columns* (`None`: they are named like them), *constants* for
-    every event that has no such field, and the *zone* (`+08:00`) of times that name none.
+    every event that has no such field, the *zone* (`+08:00`) of times that name none, and in which *units* amounts stand
+    that are not minor ones already, by field. *consents* are the columns that say yes or no.
     """
 
     columns: Mapping[str, str] | None = None
     constants: Mapping[str, str] = field(default_factory=dict)
     zone: str = ""
+    units: Mapping[str, str] = field(default_factory=dict)
+    consents: Mapping[str, Consent] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if set(self.units.values()) - {"yuan"}:
+            raise InvalidSetting("the only unit of a mapping is yuan; without one an amount is in fen")
         if self.zone and not _ZONE.fullmatch(self.zone):
             raise InvalidSetting("the zone of a mapping is written like +08:00")
 
 
 def read_layout(path: Path) -> Layout:
     """Read a mapping file, JSON or TOML by its name. Raises `InvalidSetting` where it is not one."""
+    return layout_of(written_in(path), path.name)
+
+
+def written_in(path: Path) -> object:
+    """Return what a mapping file says, not yet checked. Raises `InvalidSetting` where it is neither JSON nor TOML."""
     try:
         content = path.read_bytes()
-        written = orjson.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode())
+        return orjson.loads(content) if path.suffix == ".json" else tomllib.loads(content.decode())
     except ValueError as error:
         raise InvalidSetting(f"the mapping {path.name} cannot be read: {error}") from None
-    if not isinstance(written, dict) or written.keys() - {"columns", "constants", "zone"}:
-        raise InvalidSetting(f"the mapping {path.name} has `columns`, `constants` and `zone`, and nothing else")
-    for name in ("columns", "constants"):
-        part = written.get(name, {})
-        if not isinstance(part, dict) or not all(isinstance(value, str) for value in part.values()):
-            raise InvalidSetting(f"the {name} of the mapping {path.name} are names with a text each")
-    return Layout(written.get("columns"), written.get("constants", {}), str(written.get("zone", "")))
+
+
+def layout_of(written: object, name: str) -> Layout:
+    """Return the layout that the mapping called *name* writes. Raises `InvalidSetting` where it is none."""
+    if not isinstance(written, dict) or written.keys() - _PARTS:
+        raise InvalidSetting(f"the mapping {name} has {', '.join(sorted(_PARTS))}, and nothing else")
+    for part in ("columns", "constants", "units"):
+        texts = written.get(part, {})
+        if not isinstance(texts, dict) or not all(isinstance(value, str) for value in texts.values()):
+            raise InvalidSetting(f"the {part} of the mapping {name} are names with a text each")
+    try:
+        consents = _CONSENTS.validate_python(written.get("consent", {}))
+    except ValidationError:
+        raise InvalidSetting(f"the consent of the mapping {name} has a channel and a purpose for each column") from None
+    zone = str(written.get("zone", ""))
+    return Layout(written.get("columns"), written.get("constants", {}), zone, written.get("units", {}), consents)
 
 
 class Columns:
@@ -93,12 +133,23 @@ class Columns:
     def __init__(self, header: Sequence[str], layout: Layout, namespaces: Mapping[str, object]) -> None:
         names = [name.strip() for name in header]
         listed = {name: name for name in names} if layout.columns is None else layout.columns
-        if missing := [name for name in listed if name not in names]:
+        if missing := [name for name in (*listed, *layout.consents) if name not in names]:
             raise InvalidEvent("missing_column", f"there is no column {missing[0]!r}")
         self._width = len(names)
-        self._puts = [(at, _put(listed[name], namespaces)) for at, name in enumerate(names) if name in listed]
+        self._puts = [
+            (at, _converted(listed[name], layout, _put(listed[name], namespaces)))
+            for at, name in enumerate(names)
+            if name in listed
+        ]
+        self._consents = [(names.index(name), consent) for name, consent in layout.consents.items()]
         self._constants = [(_put(name, namespaces), text) for name, text in layout.constants.items()]
         self._zone = layout.zone
+
+    def documents(self, row: Sequence[str], evidence: Document) -> Sequence[Document]:
+        """Return the event that *row* tells, and one for each consent that is given or refused there, with the *evidence*."""
+        document = self.document(row)
+        asked = [(_agreed(row[at].strip()), consent) for at, consent in self._consents if row[at].strip()]
+        return [document, *(_consenting(document, is_given, consent, evidence) for is_given, consent in asked)]
 
     def document(self, row: Sequence[str]) -> Document:
         """Return the event that *row* tells."""
@@ -111,6 +162,23 @@ class Columns:
             if cell := row[at].strip():
                 put(document, cell)
         return zoned(document, self._zone)
+
+
+def _agreed(cell: str) -> bool:
+    answer = cell.casefold()
+    if answer not in _YES | _NO:
+        raise InvalidEvent("invalid_consent", "a consent is yes or no", "/properties/consent")
+    return answer in _YES
+
+
+def _consenting(document: Document, is_given: bool, consent: Consent, evidence: Document) -> Document:
+    kept: Document = {
+        name: document[name]
+        for name in ("channel", "occurred_at", "source", "strength", "identifiers")
+        if name in document
+    }
+    said = {"channel": consent.channel, "purpose": consent.purpose, "evidence": evidence}
+    return {**kept, "type": "consent.given" if is_given else "consent.withdrawn", "properties": said}
 
 
 def constants(layout: Layout, namespaces: Mapping[str, object]) -> Document:
@@ -146,6 +214,18 @@ def _put(name: str, namespaces: Mapping[str, object]) -> Put:
     raise InvalidEvent("unknown_column", f"{name!r} is neither a field of an event nor an identifier")
 
 
+def _converted(name: str, layout: Layout, put: Put) -> Put:
+    return partial(_put_fen, put, name) if name in layout.units else put
+
+
+def _put_fen(put: Put, name: str, document: Document, cell: str) -> None:
+    amount = _YUAN.fullmatch(cell)
+    if amount is None:
+        raise InvalidEvent("invalid_amount", "an amount in yuan has at most two decimals", f"/{name.replace('.', '/')}")
+    sign, whole, cents = amount.groups("")
+    put(document, f"{sign}{int(whole.replace(',', '') + cents.ljust(2, '0'))}")
+
+
 def _put_plain(name: str, document: Document, cell: str) -> None:
     document[name] = cell
 
@@ -165,3 +245,6 @@ def _put_free(group: str, part: str, document: Document, cell: str) -> None:
 
 def _put_identifier(slot: Document, document: Document, cell: str) -> None:
     document.setdefault("identifiers", []).append({**slot, "value": cell})
+
+
+_CONSENTS: TypeAdapter[Mapping[str, Consent]] = TypeAdapter(Mapping[str, Consent])

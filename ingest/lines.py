@@ -1,5 +1,6 @@
 """Lines of NDJSON and records of CSV, one at a time, whatever is in them."""
 
+import codecs
 import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,14 +13,15 @@ from core.event import EVENT_BYTES_MAX
 from ingest.layout import Columns, Document, Layout, constants, zoned
 
 LINE_BYTES_MAX = EVENT_BYTES_MAX
+SAMPLE_BYTES = 1 << 20  # by which the encoding of a file is told
 
 _BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event of a file: the number, from 1, of the line where it begins, what stands there (nothing of a line too
-    long to be kept), and what that says, or why it says nothing.
+    """One event of a file: the number, from 1, of the line where it begins, what stands there in UTF-8 (nothing of a line
+    too long to be kept), and what that says, or why it says nothing.
     """
 
     number: int
@@ -28,11 +30,17 @@ class Line:
 
 
 class Source:
-    """A file as lines of at most 64 KiB, a byte order mark before them left out. Counts the bytes that were read."""
+    """A file as lines of at most 64 KiB, a byte order mark before them left out. Counts the bytes that were read.
 
-    def __init__(self, file: BufferedReader) -> None:
+    *encoding* is UTF-8, or GB18030 (which GBK and GB2312 are parts of) where that is what the beginning of the file reads as.
+    """
+
+    def __init__(self, file: BufferedReader, name: str = "") -> None:
+        self.name = name
         self._file = file
-        self.bytes_done = len(file.read(len(_BOM))) if file.peek(len(_BOM)).startswith(_BOM) else 0
+        sample = file.peek(SAMPLE_BYTES)
+        self.encoding = "utf-8" if sample.startswith(_BOM) else _encoding(sample)
+        self.bytes_done = len(file.read(len(_BOM))) if sample.startswith(_BOM) else 0
 
     def first_byte(self) -> bytes:
         """Return the first byte of what is left, and leave it there."""
@@ -52,6 +60,22 @@ class Source:
         while line and not line.endswith(b"\n"):
             line = self._file.readline(LINE_BYTES_MAX)
             self.bytes_done += len(line)
+
+
+def _encoding(sample: bytes) -> str:
+    """Tell the encoding by most of the lines that tell one: a few damaged ones do not turn a file of UTF-8 into another."""
+    telling = [line for line in sample.split(b"\n") if not line.isascii()]
+    wrong = [line for line in telling if not _reads(line, "utf-8")]
+    is_other = 2 * len(wrong) > len(telling) and all(_reads(line, "gb18030") for line in wrong)
+    return "gb18030" if is_other else "utf-8"
+
+
+def _reads(line: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(line)  # the last line may be cut within a character
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def ndjson(source: Source, layout: Layout, namespaces: Mapping[str, object]) -> Iterator[Line]:
@@ -84,7 +108,8 @@ def csv_records(source: Source, layout: Layout, namespaces: Mapping[str, object]
             if row is None:
                 return
             if row:
-                yield Line(feed.first, feed.original, columns.document(row))
+                for document in columns.documents(row, {"file": source.name, "line": feed.first}):
+                    yield Line(feed.first, feed.original, document)
         except csv.Error:
             yield Line(feed.first, feed.original, InvalidEvent("invalid_csv", "a quotation mark is out of place"))
         except InvalidEvent as error:
@@ -103,6 +128,7 @@ class _Feed:
 
     def __init__(self, source: Source) -> None:
         self._lines = iter(source)
+        self._encoding = source.encoding
         self._number = 0
         self.begin()
 
@@ -120,11 +146,14 @@ class _Feed:
         if line is None or len(self.original) + len(line) > LINE_BYTES_MAX + 2:
             self.original = b""
             raise _too_long()
-        self.original += line
         try:
-            return line.decode()
+            text = line.decode(self._encoding)
         except UnicodeDecodeError:
-            raise InvalidEvent("invalid_utf8", "this is not UTF-8") from None
+            self.original += line
+            name = self._encoding
+            raise InvalidEvent(f"invalid_{name.replace('-', '')}", f"this is not {name.upper()}") from None
+        self.original += text.encode()
+        return text
 
 
 def _too_long() -> InvalidEvent:

@@ -4,28 +4,36 @@ from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import quote
 
+from core.channel import UNDECLARED, Declarations
 from core.clock import Clock
 from core.errors import InvalidEvent
 from core.event import EVENT_BYTES_MAX, Event, Strength, Trust, best_mention, encode, parse
 from core.identifier import BlindIndex, Namespace
 from core.keys import Key
 from core.log.port import EVENTS, Record
-from core.metrics import EVENTS_REJECTED, IDENTIFIERS_DROPPED
+from core.metrics import EVENTS_REJECTED, IDENTIFIERS_DROPPED, IDENTIFIERS_NOT_CARRIED
 
 
 class Receiver:
     """The door: whatever comes in, by HTTP or from a file, comes through here.
 
-    *defaults* has, by the trust of a key, what an event claims that says nothing of strength.
+    *defaults* has, by the trust of a key, what an event claims that says nothing of strength; *channels* what is declared
+    of where events come from.
     """
 
     def __init__(
-        self, namespaces: Mapping[str, Namespace], defaults: Mapping[Trust, Strength], index: BlindIndex, clock: Clock
+        self,
+        namespaces: Mapping[str, Namespace],
+        defaults: Mapping[Trust, Strength],
+        index: BlindIndex,
+        clock: Clock,
+        channels: Declarations = UNDECLARED,
     ) -> None:
         self.namespaces = namespaces
         self._defaults = defaults
         self._index = index
         self._clock = clock
+        self._channels = channels
 
     def receive(self, document: object, key: Key) -> tuple[Event, Record]:
         """Return the event that *document* (JSON, or what was read from it) tells in the name of *key*, and its record.
@@ -33,15 +41,22 @@ class Receiver:
         Raises `InvalidEvent`, and nothing else, for whatever cannot be an event.
         """
         try:
-            event = self._event(document, key)
+            judged = self._channels.judge(self._event(document, key), self.namespaces)
+            event = judged.event
             record = self._record(event)
         except InvalidEvent as error:
             EVENTS_REJECTED.labels(error.code).inc()
             raise
         for dropped in event.dropped:
-            namespace = dropped.namespace if dropped.namespace in self.namespaces else "other"
-            IDENTIFIERS_DROPPED.labels(namespace, dropped.reason).inc()
+            IDENTIFIERS_DROPPED.labels(self._counted(dropped.namespace), dropped.reason).inc()
+        for namespace in judged.not_carried:
+            IDENTIFIERS_NOT_CARRIED.labels(event.channel, self._counted(namespace)).inc()
         return event, record
+
+    def _counted(self, namespace: str) -> str:
+        return (
+            namespace if namespace in self.namespaces else "other"
+        )  # whoever sends could else make labels without end
 
     def _event(self, document: object, key: Key) -> Event:
         if not isinstance(document, bytes | Mapping):

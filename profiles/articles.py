@@ -25,7 +25,8 @@ from core.database import AnyRow, array, copy, metadata, run
 from core.errors import NotFound
 from core.event import Event
 from core.identifier import IdentifierId, PersonId
-from profiles import sharetree
+from profiles import official, sharetree
+from profiles.official import OfficialCounts
 from profiles.people import Standing
 from profiles.sharetree import Touch, Tree
 from profiles.summary import Statement, stamp
@@ -165,7 +166,7 @@ def _forget(connection: Connection, table: str, columns: Sequence[str], keys: It
 
 def _forget_counts(connection: Connection, gone: Iterable[Touchpoint]) -> None:
     """Take the reads of nobody in particular, and those of robots, out of their articles."""
-    reads = [(t, t.event.article) for t in gone if t.event.type == "article.read"]
+    reads = [(t, t.event.article) for t in gone if _begins_read(t.event)]
     run(
         connection,
         """
@@ -193,7 +194,7 @@ def _record_articles(connection: Connection, told: Iterable[tuple[Touchpoint, Ev
             value = getattr(event.article, name)
             if value and at > row[f"{name}_stamp"]:
                 row |= {name: value, f"{name}_stamp": at}
-        if event.type == "article.read":
+        if _begins_read(event):
             row["bots"] += _is_bot(touchpoint)
             row["nameless"] += touchpoint.anchor is None and not _is_bot(touchpoint)
     run(
@@ -231,6 +232,11 @@ _UNSTATED: Mapping[str, Any] = {
     "nameless": 0,
     "bots": 0,
 }
+
+
+def _begins_read(event: Event) -> bool:
+    """Whether *event* is a read to be counted: a page tells one read in stretches, of which the later ones only add time."""
+    return event.type == "article.read" and event.properties.get("stretch", 1) == 1
 
 
 def _is_bot(touchpoint: Touchpoint) -> bool:
@@ -307,7 +313,7 @@ def _touch(event: Event) -> dict[str, Any]:
     is_read = event.type == "article.read"
     return {
         "entered_at": event.occurred_at,
-        "reads": int(is_read),
+        "reads": int(_begins_read(event)),
         "first_read_at": event.occurred_at if is_read else None,
         "last_read_at": event.occurred_at if is_read else None,
         "dwell_ms": int(_number(event.properties.get("dwell_ms"), DWELL_MS_MAX)),
@@ -570,13 +576,22 @@ _WAYS_UP = text(
 @dataclass(frozen=True, slots=True)
 class Stats:
     """How an article fared. *reads* are those of humans; *anonymous_reads* those among them of whom no strong identifier is
-    known; *non_followers* the readers of whom nobody has said that they follow an account."""
+    known; *non_followers* the readers of whom nobody has said that they follow an account; *official* what the
+    platform itself counts."""
 
     audience: Audience
     reads: int
     anonymous_reads: int
     bot_reads: int
     non_followers: int
+    official: OfficialCounts | None
+
+    @property
+    def coverage(self) -> float | None:
+        """Identified reads per read that the platform counts; above 1 where it counted earlier than we."""
+        if self.official is None or not self.official.reads:
+            return None
+        return (self.reads - self.anonymous_reads) / self.official.reads
 
 
 def stats(connection: Connection, article_id: str) -> Stats:
@@ -590,6 +605,7 @@ def stats(connection: Connection, article_id: str) -> Stats:
         anonymous_reads=known.nameless_reads + sum(r.reads for r in reached.readers if r.is_anonymous),
         bot_reads=known.bot_reads,
         non_followers=sum(reader.person not in followers for reader in reached.readers),
+        official=official.of_article(connection, article_id),
     )
 
 

@@ -19,6 +19,7 @@ from core.identifier import BlindIndex
 from core.log.port import DIRECTIVES, EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED
 from core.log.postgres import PostgresLog
 from core.settings import Settings
+from ingest.channels import Channels
 from profiles.record import CAUSES_MAX, Reason
 from siyu.serving import Role, application
 from siyu.system import System
@@ -85,7 +86,7 @@ def openapi() -> Mapping[str, Any]:
     """Return the description of all routes, as `/openapi.json` has it."""
     engine = connect("postgresql://")
     log = PostgresLog(engine, partitions=1)
-    system = System(Settings(), engine, log, rules.shipped(), BlindIndex(b""), system_clock)
+    system = System(Settings(), engine, log, rules.shipped(), BlindIndex(b""), system_clock, Channels())
     return application(system, set(Role)).openapi()
 
 

@@ -7,7 +7,20 @@ import structlog
 import typer
 
 from core.errors import SiyuError
-from siyu.commands import article, directives, export, keys, person, review, rules, serve, simulate, upkeep
+from siyu.commands import (
+    article,
+    channels,
+    directives,
+    export,
+    keys,
+    mappings,
+    person,
+    review,
+    rules,
+    serve,
+    simulate,
+    upkeep,
+)
 from siyu.commands.demo import demo
 from siyu.commands.ingest import ingest
 from siyu.commands.rebuild import rebuild
@@ -24,7 +37,9 @@ for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, 
 app.add_typer(person.app, name="person")
 app.add_typer(directives.app, name="directives")
 app.add_typer(article.app, name="article")
+app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
+app.add_typer(mappings.app, name="mappings")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
 app.add_typer(simulate.app, name="simulate")

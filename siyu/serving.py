@@ -1,5 +1,6 @@
 """What runs for as long as it is wanted: collectors and API in one web server, stitcher and relay beside it."""
 
+import asyncio
 import gc
 import signal
 import socket
@@ -27,6 +28,7 @@ from ingest.collectors import Ground
 from ingest.commit import GroupCommit
 from ingest.intake import Intake
 from ingest.receive import Receiver
+from ingest.spool import Spool
 from siyu.background import Background
 from siyu.system import System
 from stitcher.deciding import publisher
@@ -47,7 +49,7 @@ class Role(StrEnum):
 def receiver_of(system: System) -> Receiver:
     """Return the door through which every event of *system* comes."""
     defaults = {trust: standing.default for trust, standing in system.rules.trust.items()}
-    return Receiver(system.rules.namespaces, defaults, system.index, system.clock)
+    return Receiver(system.rules.namespaces, defaults, system.index, system.clock, system.channels.declared)
 
 
 def intake_of(system: System) -> Intake:
@@ -56,7 +58,7 @@ def intake_of(system: System) -> Intake:
     return Intake(receiver_of(system), events, refused, system.clock)
 
 
-def ground_of(system: System, intake: Intake) -> Ground:
+def ground_of(system: System, intake: Intake, spool: Spool) -> Ground:
     """Return what the collectors of *system* stand on."""
     return Ground(
         intake=intake,
@@ -64,6 +66,7 @@ def ground_of(system: System, intake: Intake) -> Ground:
         channels=system.channels,
         engine=system.engine,
         signing_key=settings.index_key(system.settings),
+        spool=spool,
         public_url=system.settings.public_url.rstrip("/"),
     )
 
@@ -71,13 +74,17 @@ def ground_of(system: System, intake: Intake) -> Ground:
 def application(system: System, roles: Collection[Role]) -> FastAPI:
     """Return the web application of *roles*; what it has accepted it brings into the log before it ends."""
     intake = intake_of(system)
+    spool = Spool(intake, system.settings.data_dir / "spool")
     routers = api.answering() if Role.API in roles else [probes.router]
     if Role.COLLECT in roles:
-        routers += collectors.routers(ground_of(system, intake))
+        routers += collectors.routers(ground_of(system, intake, spool))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        draining = asyncio.create_task(spool.run())
         yield
+        draining.cancel()
+        await spool.close()
         await intake.close()
 
     return api.create(

@@ -2,7 +2,9 @@
 
 from core import keys, outbox, quarantine
 from core.log import postgres
-from profiles import articles, history, people, summaries, timeline
+from ingest import mappings
+from ingest.links import store as links
+from profiles import articles, history, official, people, summaries, timeline
 from stitcher import directives, reviewing, robot_evidence, store
 
 __all__ = [
@@ -10,6 +12,9 @@ __all__ = [
     "directives",
     "history",
     "keys",
+    "links",
+    "mappings",
+    "official",
     "outbox",
     "people",
     "postgres",

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import orjson
 import typer
@@ -80,14 +80,42 @@ _CHINESE = {
     "why these are one person": "为什么是同一个人",
     "opened by another": "由他人打开",
     "people in all": "人打开过",
+    "label": "名称",
+    "types": "事件类型",
+    "trust": "可信度",
+    "purpose": "用途",
+    "any": "不限",
+    "as the key": "按密钥",
+    "account": "账号",
+    "address": "地址",
+    "accounts": "个账号",
+    "channels are declared": "个渠道已声明",
+    "SIYU_PUBLIC_URL is not set: the addresses lack their beginning": "未设置 SIYU_PUBLIC_URL：地址缺少开头",
+    "saved": "已保存",
+    "name": "名称",
+    "columns": "列",
+    "valid": "有效",
+    "line": "行",
+    "identifiers dropped": "被舍弃的标识",
+    "identifiers that link nothing": "不参与关联的标识",
+    "of people, by the first events only": "仅以前面的事件推算人员",
+    "known already": "已有事件",
+    "people created": "新建人员",
+    "people touched": "涉及人员",
+    "people merged": "合并人员",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 
 
 def say(words: str) -> str:
     """Return *words* in the language of `LANG`: Chinese where it asks for it and we have it, else English."""
-    language = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return _CHINESE.get(words, words) if language.startswith("zh") else words
+    return _CHINESE.get(words, words) if language() == "zh" else words
+
+
+def language() -> Literal["zh", "en"]:
+    """Return the language of `LANG`, as far as we have it."""
+    named = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "zh" if named.startswith("zh") else "en"
 
 
 def write_json(rows: Iterable[Mapping[str, Any]], file: TextIO | None = None) -> None:

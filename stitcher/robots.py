@@ -46,6 +46,9 @@ _NETWORK_BITS = {4: 24, 6: 48}
 _BOTS = Bots()
 
 
+_MESSAGE_IDS = ("message_id", "sg_message_id", "sending")
+
+
 class Said(IntEnum):
     """What an event says of a message, as tables store it: that it went out, that it was acted on, that its trap was touched."""
 
@@ -140,7 +143,7 @@ def _is_within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) ->
 def signs(event: Event, uid: EventUid, index: BlindIndex) -> dict[IdentifierId, Sign]:
     """Return what *event* says of the messages that it names, by the blind key of each.
 
-    A message is named by its id (`properties.message_id`) or by the token of its link, both together with to whom it was sent:
+    A message is named by its id (`message_id` of mail platforms, `sending` of our own links) or by the token of its link, both together with to whom it was sent:
     what was sent to nobody in particular is no message. Only trusted sources are heard, as for openings.
     """
     if event.type not in SIGNING or event.trust is Trust.BROWSER:
@@ -165,9 +168,8 @@ def _messages(event: Event) -> list[str]:
     if not recipients:
         return []
     named = [f"token {m.identifier.text}" for m in event.identifiers if m.namespace == LINK and m.role is Role.HINT]
-    message = event.properties.get("message_id")
-    if isinstance(message, str) and message:
-        named.append(f"message {message}")
+    ids = [event.properties.get(name) for name in _MESSAGE_IDS]
+    named += [f"message {each}" for each in ids if isinstance(each, str) and each]
     return [f"{name} {recipients[0]}" for name in named]
 
 

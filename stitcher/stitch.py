@@ -104,8 +104,10 @@ def stitch(
 
 
 def _lock(connection: Connection, messages: Signs, rules: Rules) -> bool:
-    """Keep directives out; where recorded events have to be read again for what is said of *messages*, other stitchers too. Return
-    whether it was so. Taking the one lock and then the other would end in a deadlock."""
+    """Keep directives out; where recorded events have to be read again for what is said of *messages*, other stitchers too.
+
+    Return whether it was so. Taking the one lock and then the other would end in a deadlock.
+    """
     if robot_evidence.concerned(connection, messages, rules.robots):
         directives.lock_exclusively(connection)
         return True

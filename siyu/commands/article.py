@@ -9,10 +9,13 @@ from sqlalchemy import Connection
 from api import schemas, shown, table
 from api.articles import NODES_MAX, SPREADERS_MAX
 from api.shown import READERS
-from profiles import articles, profile
+from core.database import transaction
+from core.errors import InvalidEvent
+from profiles import articles, official, profile
 from profiles.profile import Wanted
+from siyu.official import rows as official_rows
 from siyu.system import opened
-from siyu.terminal import answering, out, say, write_json, write_table
+from siyu.terminal import Exit, answering, err, fail, out, say, write_json, write_table
 
 app = typer.Typer(help="Ask about one article.", no_args_is_help=True)
 
@@ -61,6 +64,31 @@ def stats(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) 
         write_json([told])
     else:
         write_table(("", ""), told.items())
+
+
+@app.command()
+def official_counts(
+    file: Annotated[Path, typer.Argument(help="CSV: article_id, as_of, reads, or rows of getarticletotal")],
+    source: Annotated[str, typer.Option(help="who says so")] = "import",
+    zone: Annotated[str, typer.Option(help="in which a day ends that is named without a time")] = "+08:00",
+) -> None:
+    """Bring in what the platform itself counts; of several counts of an article the latest is kept."""
+    if not file.is_file():
+        raise fail(f"there is no file {file}", Exit.NOT_FOUND)
+    accepted = rejected = 0
+    with opened() as system, answering(), transaction(system.engine) as connection:
+        for row in official_rows(file, source, zone):
+            try:
+                if isinstance(row.counts, InvalidEvent):
+                    raise row.counts
+                official.record(connection, row.article_id, row.counts, system.clock())
+                accepted += 1
+            except InvalidEvent as error:
+                err.print(f"{say('line')} {row.line}: {error}", markup=False)
+                rejected += 1
+    err.print(f"{say('accepted')} {accepted}, {say('rejected')} {rejected}")
+    if rejected:
+        raise typer.Exit(Exit.PARTLY)
 
 
 def everybody(connection: Connection, article_id: str, *, clear: bool) -> list[schemas.ReaderOut]:

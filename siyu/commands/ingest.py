@@ -12,15 +12,17 @@ from typing import Annotated
 
 import typer
 
+from core.database import transaction
 from core.event import Trust
 from core.keys import Key, Scope
 from core.log.port import EVENTS, Positions
+from ingest import mappings
 from ingest.files import STDIN, Form, Report, ingest_file
 from ingest.layout import Layout, read_layout
-from siyu import terminal
+from siyu import terminal, trying
 from siyu.serving import receiver_of
 from siyu.system import System, opened
-from siyu.terminal import Exit, err, fail, say
+from siyu.terminal import Exit, answering, err, fail, say, write_json
 from stitcher.worker import GROUP
 
 CORES = os.cpu_count() or 1
@@ -30,17 +32,24 @@ IMPORT = Key("import", frozenset({Scope.EVENTS_WRITE}), "import", Trust.IMPORT)
 def ingest(
     files: Annotated[list[str], typer.Argument(help="NDJSON or CSV files; `-` is standard input")],
     channel: Annotated[str | None, typer.Option(help="the channel of events that name none")] = None,
-    mapping: Annotated[Path | None, typer.Option(help="TOML or JSON: how the columns of a CSV are to be read")] = None,
+    mapping: Annotated[
+        str | None, typer.Option(help="how a CSV is to be read: a TOML or JSON file, or a saved one")
+    ] = None,
     form: Annotated[Form | None, typer.Option("--format", help="where the name of the file does not tell")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="return when all is stitched")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would come of it")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="of a --dry-run")] = False,
     stitchers: Annotated[int, typer.Option(min=1, max=64, help="to start for --wait where none runs")] = CORES,
 ) -> None:
     """Bring files of events into the log; what is rejected goes to FILE.rejected.ndjson with the reason."""
-    layout = _layout(mapping, channel)
     for name in files:
         if name != STDIN and not Path(name).is_file():
             raise fail(f"there is no file {name}", Exit.NOT_FOUND)
+    if dry_run:
+        _try(files, form, mapping, channel, as_json=as_json)
+        return
     with opened() as system, _somebody_stitching(system, stitchers if wait else 0):
+        layout = _layout(system, mapping, channel)
         reports = [_ingest_one(system, name, form, layout) for name in files]
         if wait:
             _wait(system, _ends(reports))
@@ -53,8 +62,27 @@ def ingest(
         raise typer.Exit(Exit.PARTLY)
 
 
-def _layout(mapping: Path | None, channel: str | None) -> Layout:
-    layout = read_layout(mapping) if mapping else Layout()
+def _try(names: Sequence[str], form: Form | None, mapping: str | None, channel: str | None, *, as_json: bool) -> None:
+    with opened() as system:
+        layout = _layout(system, mapping, channel)
+        tried = [trying.tried(system, name, IMPORT, form, layout) for name in names]
+    if as_json:
+        write_json(map(trying.row, tried))
+    else:
+        for each in tried:
+            trying.write(each)
+    if any(each.trial.rejected for each in tried):
+        raise typer.Exit(Exit.PARTLY)
+
+
+def _layout(system: System, mapping: str | None, channel: str | None) -> Layout:
+    """Return how files are to be read. A file is preferred to a mapping that is saved under its name."""
+    layout = Layout()
+    if mapping and Path(mapping).is_file():
+        layout = read_layout(Path(mapping))
+    elif mapping:
+        with transaction(system.engine) as connection, answering():
+            layout = mappings.found(connection, mapping).layout
     return replace(layout, constants={**layout.constants, "channel": channel}) if channel else layout
 
 

@@ -1,19 +1,25 @@
 """`siyu simulate`: platforms that send to a running Siyu like the real ones, and judge its answers."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeVar
 
 import httpx
 import typer
 
+from core import settings
+from ingest import channels
+from siyu.simulators import mail, orders, webhook
 from siyu.simulators.sending import Simulator
-from siyu.terminal import Exit, write_json, write_table
+from siyu.terminal import Exit, fail, write_json, write_table
 
 app = typer.Typer(help="Send to a running Siyu like a platform does, and judge its answers.", no_args_is_help=True)
 
 Url = Annotated[str, typer.Option(help="where Siyu runs; nothing but this machine is ever sent to")]
 AsJson = Annotated[bool, typer.Option("--json")]
 HERE = "http://127.0.0.1:8600"
+Found = TypeVar("Found")
 
 
 def judged(simulator: Simulator, url: str, as_json: bool) -> None:
@@ -34,3 +40,37 @@ def judged(simulator: Simulator, url: str, as_json: bool) -> None:
 @app.callback()
 def simulate() -> None:
     """Each command is a platform; its accounts are those of the channels file."""
+
+
+@app.command("mail")
+def simulate_mail(
+    account: str,
+    key: Annotated[Path | None, typer.Option(help="SendGrid, SES: the private key (PEM) of the account's own")] = None,
+    url: Url = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """A provider of mail: SendGrid, Mailgun, or Amazon SES."""
+    found = _account(channels.read(settings.load().channels_file).mail, account)
+    if key is not None and not key.is_file():
+        raise fail(f"there is no file {key}", Exit.NOT_FOUND)
+    judged(mail.simulator(account, found, key.read_bytes() if key else None), url, as_json)
+
+
+@app.command("orders")
+def simulate_orders(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """A shop: Shopify, WooCommerce, or Youzan."""
+    found = _account(channels.read(settings.load().channels_file).orders, account)
+    judged(orders.simulator(account, found), url, as_json)
+
+
+@app.command("webhook")
+def simulate_webhook(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """A sender by Standard Webhooks."""
+    found = _account(channels.read(settings.load().channels_file).webhooks, account)
+    judged(webhook.simulator(account, found), url, as_json)
+
+
+def _account(accounts: Mapping[str, Found], name: str) -> Found:
+    if name not in accounts:
+        raise fail(f"the channels file has no such account: {name}", Exit.NOT_FOUND)
+    return accounts[name]

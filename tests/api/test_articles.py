@@ -281,3 +281,73 @@ def test_articles_are_listed_the_newest_first(world: World, marketer: httpx.Clie
         page = answer.links.get("next", {}).get("url")
 
     assert walked == ["a4", "a3", "a2", "a1", "a0"]
+
+
+COUNTS = {"reads": 10, "as_of": "2026-11-04T00:00:00+08:00", "source": "the platform's console"}
+KEPT = {"readers": None, "shares": None, "by_source": {}, **COUNTS, "as_of": "2026-11-03T16:00:00Z"}
+
+
+def test_official_counts_stand_beside_what_was_found_out(
+    world: World, administrator: httpx.Client, marketer: httpx.Client
+) -> None:
+    spread(world)
+    world.happens("anonymous_id@h5:z", type="article.read", article={"id": "a"})
+
+    put = administrator.put("/v1/articles/a/official-counts", json=COUNTS | {"by_source": {"friend": 3}})
+
+    told = marketer.get("/v1/articles/a/stats").json()
+    assert put.json() == told["official"] == KEPT | {"by_source": {"friend": 3}}
+    assert told["coverage"] == (told["reads"] - told["anonymous_reads"]) / 10
+    assert told["anonymous_reads"] > 0
+
+
+def test_the_latest_counts_are_kept_whatever_comes_last(administrator: httpx.Client) -> None:
+    later = COUNTS | {"reads": 20, "as_of": "2026-11-05T00:00:00+08:00"}
+
+    answers = [administrator.put("/v1/articles/a/official-counts", json=body).json() for body in (later, COUNTS, later)]
+
+    assert [answer["reads"] for answer in answers] == [20, 20, 20]
+
+
+def test_counts_of_the_same_moment_are_corrected(administrator: httpx.Client) -> None:
+    administrator.put("/v1/articles/a/official-counts", json=COUNTS)
+
+    assert administrator.put("/v1/articles/a/official-counts", json=COUNTS | {"reads": 11}).json()["reads"] == 11
+
+
+def test_counts_may_come_before_the_first_event_which_then_has_them(
+    world: World, administrator: httpx.Client, marketer: httpx.Client
+) -> None:
+    assert administrator.put("/v1/articles/a/official-counts", json=COUNTS | {"reads": 0}).status_code == 200
+    assert marketer.get("/v1/articles/a/stats").status_code == 404
+
+    world.happens(A, type="article.read", article={"id": "a"})
+
+    told = marketer.get("/v1/articles/a/stats").json()
+    assert told["official"] == KEPT | {"reads": 0}
+    assert told["coverage"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "wrong", "pointer"),
+    [
+        ("a", {"reads": -1}, "/reads"),
+        ("a", {"reads": 1.5}, "/reads"),
+        ("a", {"as_of": "2026-11-04T00:00:00"}, "/as_of"),
+        ("a", {"as_of": "2999-01-01T00:00:00Z"}, "/as_of"),
+        ("a", {"by_source": {str(number): 1 for number in range(51)}}, "/by_source"),
+        ("a", {"likes": 1}, "/likes"),
+        ("a" * 257, {}, ""),
+    ],
+)
+def test_counts_that_cannot_be_are_refused_by_their_field(
+    administrator: httpx.Client, path: str, wrong: dict[str, Any], pointer: str
+) -> None:
+    answer = administrator.put(f"/v1/articles/{path}/official-counts", json=COUNTS | wrong)
+
+    assert answer.status_code in {400, 422}
+    assert pointer in answer.text
+
+
+def test_who_only_reads_cannot_bring_counts(marketer: httpx.Client) -> None:
+    assert marketer.put("/v1/articles/a/official-counts", json=COUNTS).status_code == 403

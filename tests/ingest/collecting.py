@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import httpx
@@ -19,7 +21,9 @@ from ingest.channels import Channels
 from ingest.collectors import Ground, routers
 from ingest.commit import GroupCommit
 from ingest.intake import Intake
+from ingest.mail.amazon import Fetch, fetched
 from ingest.receive import Receiver
+from ingest.spool import Spool
 from stitcher.rules import shipped
 from tests.ingest.given import BROWSER, DEFAULTS, INDEX, NOW, READER, SERVER, MemoryLog
 
@@ -50,12 +54,16 @@ class Collecting:
         now: datetime = NOW,
         engine: Engine | None = None,
         public_url: str = PUBLIC_URL,
+        spool: Path | None = None,
+        fetch: Fetch = fetched,
     ) -> None:
         self.log = TopicsLog()
         self.now = now
         self._channels = Channels.model_validate(channels)
         self._engine = engine or create_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
         self._public_url = public_url
+        self.spool = spool or Path(mkdtemp(prefix="siyu-spool-"))
+        self._fetch = fetch
 
     def send(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Return the answer to one request."""
@@ -66,9 +74,11 @@ class Collecting:
 
         async def story() -> list[httpx.Response]:
             intake = self._intake()
-            transport = httpx.ASGITransport(self._application(intake), raise_app_exceptions=False)
+            spool = Spool(intake, self.spool)
+            transport = httpx.ASGITransport(self._application(intake, spool), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url=self._public_url or PUBLIC_URL) as client:
                 answers = [await client.request(method, path, **given) for method, path, given in requests]
+            await spool.close()
             await intake.close()
             return answers
 
@@ -85,13 +95,22 @@ class Collecting:
         return self.log.topics.get(QUARANTINE, [])
 
     def _intake(self) -> Intake:
-        receiver = Receiver(shipped().namespaces, DEFAULTS, INDEX, lambda: self.now)
+        receiver = Receiver(shipped().namespaces, DEFAULTS, INDEX, lambda: self.now, self._channels.declared)
         return Intake(receiver, GroupCommit(self.log, EVENTS), GroupCommit(self.log, QUARANTINE), lambda: self.now)
 
-    def _application(self, intake: Intake) -> FastAPI:
+    def _application(self, intake: Intake, spool: Spool) -> FastAPI:
         app = FastAPI()
         core.http.install(app)
-        ground = Ground(intake, KeyCache(_found), self._channels, self._engine, SIGNING_KEY, self._public_url)
+        ground = Ground(
+            intake=intake,
+            find_key=KeyCache(_found),
+            channels=self._channels,
+            engine=self._engine,
+            signing_key=SIGNING_KEY,
+            spool=spool,
+            public_url=self._public_url,
+            fetch=self._fetch,
+        )
         for router in routers(ground):
             app.include_router(router)
         return app

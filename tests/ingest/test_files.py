@@ -15,7 +15,7 @@ from core.keys import Key, Scope
 from core.log.port import EVENTS
 from core.log.postgres import PostgresLog
 from ingest.files import BATCH_LINES_MAX, Form, Progress, Report, ingest_file
-from ingest.layout import Layout, read_layout
+from ingest.layout import Layout, layout_of, read_layout
 from ingest.lines import LINE_BYTES_MAX
 from tests.ingest.given import BROWSER, MemoryLog, document, event, receiver
 
@@ -349,3 +349,122 @@ def test_the_ends_are_what_a_reader_has_to_reach(path: Path, engine: Engine) -> 
 
     assert report.ends == log.ends(EVENTS)
     assert sum(report.ends.values()) == report.accepted == 1_500
+
+
+ROWS = "手机号,注册时间\n" + "".join(f"1391234{n:04},2026-11-03 20:41\n" for n in range(5))
+CHINESE = Layout(
+    {"手机号": "phone", "注册时间": "occurred_at"}, {"type": "identify", "channel": "import"}, zone="+08:00"
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "gbk", "gb2312"])
+def test_a_file_of_a_chinese_spreadsheet_is_read_as_it_is_written(path: Path, log: MemoryLog, encoding: str) -> None:
+    path.write_bytes(ROWS.encode(encoding))
+
+    assert ingest(path, log, form=Form.CSV, layout=CHINESE).accepted == 5
+
+
+def test_a_file_is_the_same_events_in_either_encoding(path: Path, log: MemoryLog) -> None:
+    rows = f"type,channel,occurred_at,properties.city\nidentify,import,2026-11-03T20:41:07Z,{'苏州'}\n"
+    for encoding in ("utf-8", "gb18030"):
+        path.write_bytes(rows.encode(encoding))
+        ingest(path, log, form=Form.CSV)
+
+    (twice,) = log.ids.values()
+    assert twice == 2
+    assert {each["properties"]["city"] for each in said(log)} == {"苏州"}
+
+
+def test_a_row_that_is_rejected_is_kept_in_utf_8(path: Path, log: MemoryLog) -> None:
+    path.write_bytes(
+        "type,channel,occurred_at,properties.city\nno,import,2026-11-03T20:41:07Z,苏州\n".encode("gb18030")
+    )
+
+    assert "苏州" in rejected(ingest(path, log, form=Form.CSV).rejects)[0]["event"]
+
+
+def test_a_few_damaged_lines_do_not_turn_a_file_into_another_encoding(path: Path, log: MemoryLog) -> None:
+    rows = ["type,channel,occurred_at,properties.city"]
+    rows += ["identify,import,2026-11-03T20:41:07Z,苏州"] * 3
+    damaged = b"identify,import,2026-11-03T20:41:07Z,\xcb\xd5\n"  # which reads in GB18030
+
+    path.write_bytes("\n".join(rows).encode() + b"\n" + damaged)
+
+    report = ingest(path, log, form=Form.CSV)
+    assert [each["code"] for each in rejected(report.rejects)] == ["invalid_utf8"]
+    assert report.accepted == 3
+
+
+@pytest.mark.parametrize(
+    ("cell", "fen"),
+    [
+        ("129", 12_900),
+        ("129.5", 12_950),
+        ("129.50", 12_950),
+        ("129.500", 12_950),
+        ("¥1,299.05", 129_905),
+        ("1299元", 129_900),
+        ("-0.01", -1),
+        ("0", 0),
+        ("129.505", None),
+        ("1,29", None),
+        ("abc", None),
+        ("1e3", None),
+    ],
+)
+def test_an_amount_in_yuan_becomes_fen_or_is_refused(path: Path, log: MemoryLog, cell: str, fen: int | None) -> None:
+    layout = Layout(
+        {"id": "order.id", "paid": "order.amount"},
+        {"type": "order.paid", "channel": "orders", "occurred_at": "2026-11-03T20:41:07Z"},
+        units={"order.amount": "yuan"},
+    )
+    path.write_text(f'id,paid\no1,"{cell}"\n', encoding="utf-8")
+
+    report = ingest(path, log, form=Form.CSV, layout=layout)
+
+    if fen is None:
+        (reject,) = rejected(report.rejects)
+        assert (reject["code"], reject["pointer"]) == ("invalid_amount", "/order/amount")
+    else:
+        assert [each["order"].get("amount", 0) for each in said(log)] == [fen]
+
+
+def test_another_unit_than_yuan_is_no_mapping() -> None:
+    with pytest.raises(InvalidSetting, match="yuan"):
+        Layout(units={"order.amount": "dollars"})
+
+
+AGREEING = {
+    "constants": {"type": "identify", "channel": "import", "occurred_at": "2026-11-03T20:41:07Z"},
+    "columns": {"手机": "phone"},
+    "consent": {"同意短信": {"channel": "sms", "purpose": "marketing"}},
+}
+
+
+def test_a_column_of_consent_is_an_event_of_its_own_with_the_line_as_evidence(path: Path, log: MemoryLog) -> None:
+    path.write_text("手机,同意短信\n13912345670,是\n13912345671,No\n13912345672,\n", encoding="utf-8")
+
+    ingest(path, log, form=Form.CSV, layout=layout_of(AGREEING, "fair"))
+
+    told = {(each["identifiers"][0]["value"][-1], each["type"]): each["properties"] for each in said(log)}
+    evidence = {"file": "events", "line": 2}
+    assert told["0", "consent.given"] == {"channel": "sms", "purpose": "marketing", "evidence": evidence}
+    assert [key for key in sorted(told) if key[1] != "identify"] == [("0", "consent.given"), ("1", "consent.withdrawn")]
+    assert len(told) == 5
+
+
+def test_a_consent_that_is_neither_yes_nor_no_rejects_its_row(path: Path, log: MemoryLog) -> None:
+    path.write_text("手机,同意短信\n13912345670,maybe\n", encoding="utf-8")
+
+    report = ingest(path, log, form=Form.CSV, layout=layout_of(AGREEING, "fair"))
+
+    assert [each["code"] for each in rejected(report.rejects)] == ["invalid_consent"]
+    assert said(log) == []
+
+
+@pytest.mark.parametrize(
+    "consent", [{"a": "sms"}, {"a": {"channel": "sms"}}, {"a": {"channel": "SMS", "purpose": "x"}}, 1]
+)
+def test_a_consent_without_channel_and_purpose_is_no_mapping(consent: object) -> None:
+    with pytest.raises(InvalidSetting, match="consent"):
+        layout_of({"consent": consent}, "fair")

@@ -322,6 +322,45 @@ def test_standard_input_and_csv_come_in_too(siyu: Siyu, tmp_path: Path) -> None:
     assert (line["type"], line["channel"]) == ("offline.registered", "offline")
 
 
+def test_a_file_can_be_tried_out_by_a_saved_mapping_and_nothing_comes_of_it(siyu: Siyu, tmp_path: Path) -> None:
+    (tmp_path / "map.toml").write_text(
+        'zone = "+08:00"\n[constants]\ntype = "order.paid"\nchannel = "orders"\n[units]\n"order.amount" = "yuan"\n'
+        '[columns]\n"手机" = "phone"\n"单号" = "order.id"\n"实付" = "order.amount"\n"时间" = "occurred_at"\n',
+        encoding="utf-8",
+    )
+    at = f"{DAY:%Y-%m-%d %H:%M}"
+    rows = f"手机,单号,实付,时间\n{PHONE},o1,129.00,{at}\n13912340077,o2,1.005,{at}\n138****8000,o3,1,{at}\n"
+    (tmp_path / "orders.csv").write_bytes(rows.encode("gb18030"))
+    assert siyu("mappings", "save", "shop", tmp_path / "map.toml").returncode == 0
+    before = siyu("export", "people", "--clear", "--json").stdout
+
+    done = siyu("ingest", tmp_path / "orders.csv", "--mapping", "shop", "--dry-run", "--json")
+
+    assert done.returncode == 3, done.stderr
+    told = json.loads(done.stdout)
+    assert told["valid"] == 2
+    assert told["rejected"][0]["code"] == "invalid_amount"
+    assert told["dropped"] == [{"namespace": "phone", "reason": "invalid", "identifiers": 1}]
+    assert told["people"] == {"events": 2, "known": 0, "created": 0, "touched": 1, "merged": 0}
+    assert siyu("export", "people", "--clear", "--json").stdout == before
+    assert [row["name"] for row in siyu.rows("mappings", "list", "--json")] == ["shop"]
+    assert "13912340077" not in siyu("ingest", tmp_path / "orders.csv", "--mapping", "shop", "--dry-run").stdout
+    assert siyu("mappings", "delete", "shop").returncode == 0
+    assert siyu("ingest", tmp_path / "orders.csv", "--mapping", "shop").returncode == 4
+
+
+def test_what_the_platform_counts_stands_beside_what_was_found_out(siyu: Siyu, tmp_path: Path) -> None:
+    rows = f"article_id,as_of,reads\na-1,{DAY:%Y-%m-%d},8\na-1,{DAY - timedelta(days=1):%Y-%m-%d},4\na-2,{DAY:%Y-%m-%d},x\n"
+    (tmp_path / "counts.csv").write_text(rows, encoding="utf-8")
+
+    done = siyu("article", "official-counts", tmp_path / "counts.csv", "--source", "console")
+
+    assert (done.returncode, "accepted 2, rejected 1" in done.stderr) == (3, True)
+    (told,) = siyu.rows("article", "stats", "a-1", "--json")
+    assert (told["official"]["reads"], told["official"]["source"]) == (8, "console")
+    assert told["coverage"] == (told["reads"] - told["anonymous_reads"]) / 8
+
+
 def test_the_same_file_again_changes_nothing(siyu: Siyu) -> None:
     before = siyu("export", "people", "--clear", "--json").stdout
 

@@ -13,6 +13,8 @@ from sqlalchemy import Engine, text
 from core.database import transaction
 from core.directive import Directive
 from core.event import Event, Trust
+from profiles import official
+from profiles.official import OfficialCounts
 from stitcher import rebuild
 from stitcher.examination import Report, check
 from stitcher.rules import Rules
@@ -182,3 +184,14 @@ def test_rules_by_which_events_are_read_otherwise_move_touchpoints_too(
     with engine.connect() as connection:
         assert database.state(connection) == histories.state(history + late)
     assert checked(engine).differences == {}
+
+
+def test_what_a_platform_counts_is_no_event_and_stays(engine: Engine) -> None:
+    counts = OfficialCounts(10, DAY, "the console")
+    with transaction(engine) as connection:
+        official.record(connection, "a", counts, DAY)
+
+    rebuilt(engine)
+
+    with transaction(engine) as connection:
+        assert official.of_article(connection, "a") == counts

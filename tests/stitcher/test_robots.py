@@ -197,6 +197,13 @@ def test_a_message_is_known_by_its_id_or_its_token_together_with_to_whom_it_was_
     assert not said(event("sms.clicked", TOKEN, other)).keys() & said(by_token).keys()
 
 
+@pytest.mark.parametrize("name", ["message_id", "sg_message_id", "sending"])
+def test_links_of_one_message_belong_together(name: str) -> None:
+    clicks = [event("link.clicked", replace(TOKEN, value=t), PHONE, properties={name: "m"}) for t in ("t1", "t2")]
+
+    assert len(said(clicks[0]).keys() & said(clicks[1]).keys()) == 1
+
+
 @pytest.mark.parametrize(
     "silent",
     [

@@ -1,0 +1,1 @@
+"""Mail: what SendGrid, Mailgun and Amazon SES tell of the mail that was sent by them."""

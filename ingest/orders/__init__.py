@@ -1,0 +1,1 @@
+"""Orders: what Shopify, WooCommerce and Youzan tell of what was bought."""

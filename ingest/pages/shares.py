@@ -1,0 +1,75 @@
+"""Share links: every browser that opens an article has one of its own, which its reader passes on. Pure.
+
+A link's token is an HMAC of article and browser, so that a reload has the same and nobody can make somebody else's. It
+proves for which article it was made; whose it is says `article.shared`, which only we write.
+"""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from ingest.callback import Document
+from ingest.tokens import Tokens, derived
+
+NUMBER_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The share links of an installation, by its *signing_key*."""
+
+    signing_key: bytes
+
+    def own(self, article_id: str, anonymous_id: str, account: str) -> str:
+        """Return the token of the link by which the browser called *anonymous_id* passes an article on."""
+        named = "\0".join((account, article_id, anonymous_id)).encode()
+        digest = hmac.digest(derived(self.signing_key, "share number"), named, "sha256")
+        return self._tokens.written(int.from_bytes(digest[:NUMBER_BYTES], "big"), article_id.encode())
+
+    def are_ours(self, token: str, article_id: str) -> bool:
+        """Whether *token* is one that we made for the article."""
+        return self._tokens.read(token, article_id.encode()) is not None
+
+    def amended(self, document: object) -> object:
+        """Return an event as a page wrote it, without a link that is not ours: its reader came by none that we know."""
+        match document:
+            case {"type": "article.read", "article": {"id": str(article_id)}, "share": {"token": token}}:
+                if not (isinstance(token, str) and self.are_ours(token, article_id)):
+                    return _refused(cast("Document", document))
+        return document
+
+    @property
+    def _tokens(self) -> Tokens:
+        return Tokens(derived(self.signing_key, "share"), b"share", NUMBER_BYTES)
+
+
+def shared(
+    account: str, article_id: str, anonymous_id: str, token: str, parent_token: str | None, at: datetime
+) -> Document:
+    """Return the event that says whose link *token* is, and by which link he came.
+
+    It names one browser and nobody else: an edge of a share tree is a relation between two people, and never makes them one.
+    """
+    return {
+        "id": f"shared-{token}",
+        "type": "article.shared",
+        "channel": "h5",
+        "occurred_at": at,
+        "identifiers": [browser(account, anonymous_id)],
+        "article": {"id": article_id},
+        "share": {"token": token, **({"parent_token": parent_token} if parent_token else {})},
+    }
+
+
+def browser(account: str, anonymous_id: str) -> Mapping[str, str]:
+    """Return the identifier of a browser on the pages of *account*."""
+    return {"namespace": "anonymous_id", "scope": account, "value": anonymous_id}
+
+
+def _refused(document: Document) -> Document:
+    share = {name: value for name, value in document["share"].items() if name != "token"}
+    properties = document.get("properties")
+    said = properties if isinstance(properties, Mapping) else {}
+    return {**document, "share": share, "properties": {**said, "token_refused": True}}

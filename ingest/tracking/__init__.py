@@ -1,0 +1,1 @@
+"""The tracking API that the SDKs of Segment and RudderStack speak."""

@@ -1,0 +1,184 @@
+"""WeCom's callbacks about customers and their groups: `/collect/wecom/{corp}`.
+
+An employee's id is a property: he is not the customer.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field
+
+from core.errors import Forbidden, InvalidEvent, NotFound
+from ingest.account import Account
+from ingest.callback import Answer, Callback, Document
+from ingest.http import RawRoute
+from ingest.intake import Intake
+from ingest.proof import made_of
+from ingest.taking import received, respond, take
+from ingest.wechat import markup
+from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox, is_signed
+from ingest.wechat.markup import Fields, created_at, text
+from ingest.wechat.official_account import demand_fresh
+
+CHANNEL = "wecom"
+
+
+class WeComAccount(Account):
+    """A corp, or an app in it. *suite_id* is that of a service provider, whose external ids are its own."""
+
+    corp_id: str
+    token: Annotated[str, Field(min_length=1, max_length=32)]
+    encoding_aes_key: Annotated[str, Field(min_length=ENCODED_KEY_LENGTH, max_length=ENCODED_KEY_LENGTH)]
+    suite_id: str = ""
+
+    @property
+    def scope(self) -> str:
+        """Where its external user ids are valid."""
+        return f"{self.corp_id}.{self.suite_id}" if self.suite_id else self.corp_id
+
+
+@dataclass(frozen=True)
+class WeCom:
+    """The protocol of the corp called *name*."""
+
+    name: str
+    account: WeComAccount
+
+    answer = Answer()
+
+    @property
+    def source(self) -> str:
+        """As which source it sends."""
+        return f"wecom:{self.name}"
+
+    def greeting(self, callback: Callback) -> bytes:
+        """Return what proves to the platform that the address is ours."""
+        return self._opened(callback.query.get("echostr", ""), callback)
+
+    def proven(self, callback: Callback) -> bytes:
+        """Return what the platform says, decrypted."""
+        try:
+            encrypted = text(markup.fields(callback.body), "Encrypt")
+        except InvalidEvent:
+            raise Forbidden("the callback is not encrypted") from None
+        return self._opened(encrypted, callback)
+
+    def documents(self, content: bytes, _: Callback) -> Sequence[Document]:
+        """Return the events that *content* tells."""
+        return documents(markup.fields(content), self.account.scope)
+
+    def _opened(self, encrypted: str, callback: Callback) -> bytes:
+        query = callback.query
+        demand_fresh(callback)
+        parts = (self.account.token, query.get("timestamp", ""), query.get("nonce", ""), encrypted)
+        if not is_signed(query.get("msg_signature", ""), *parts):
+            raise Forbidden("the signature is not that of the account")
+        return self._box.opened(encrypted, {self.account.suite_id or self.account.corp_id})
+
+    @cached_property
+    def _box(self) -> Secretbox:
+        return Secretbox.of(self.account.encoding_aes_key)
+
+
+def routes(intake: Intake, accounts: Mapping[str, WeComAccount], public_url: str) -> APIRouter:
+    """Return the addresses to paste into the console, one for each corp."""
+    platforms = {name: WeCom(name, account) for name, account in accounts.items()}
+    router = APIRouter(prefix="/collect/wecom", tags=["collecting"], route_class=RawRoute)
+
+    def known(request: Request) -> WeCom:
+        name = request.path_params["corp"]
+        if name not in platforms:
+            raise NotFound("there is no such account")
+        return platforms[name]
+
+    @router.get("/{corp}")
+    async def check_wecom_address(request: Request) -> Response:
+        """Answer the platform's check of the address with what it encrypted."""
+        return respond(Answer(known(request).greeting(await received(request, intake, public_url))))
+
+    @router.post("/{corp}")
+    async def collect_wecom(request: Request) -> Response:
+        """Take one callback; an empty 200 means that the log has it."""
+        return await take(known(request), request, intake, public_url)
+
+    return router
+
+
+def documents(told: Fields, scope: str) -> Sequence[Document]:
+    """Return the events that one callback tells; customers are valid within *scope*."""
+    name = text(told, "Event") or text(told, "InfoType")
+    if not name:
+        raise InvalidEvent("missing", "an event has a name", "/Event")
+    change = text(told, "ChangeType")
+    return _READERS.get((name, change), _unknown)(told, scope)
+
+
+def _added(told: Fields, scope: str) -> Sequence[Document]:
+    document = _event(told, scope, "wecom.contact_added", _properties(told))
+    if state := text(told, "State"):
+        document["identifiers"].append({"namespace": "link_token", "value": state, "role": "hint"})
+    return [document]
+
+
+def _edited(told: Fields, scope: str) -> Sequence[Document]:
+    return [_event(told, scope, "wecom.contact_edited", _properties(told))]
+
+
+def _removed(told: Fields, scope: str) -> Sequence[Document]:
+    return [_event(told, scope, "wecom.contact_removed", _properties(told))]
+
+
+def _left(told: Fields, scope: str) -> Sequence[Document]:
+    """The customer removed the employee: of that one he wants to hear nothing more."""
+    refused = {"purpose": "wecom", "channel": CHANNEL, "reason": "removed", "employee": text(told, "UserID")}
+    return [*_removed(told, scope), _event(told, scope, "consent.withdrawn", refused, "withdrawn")]
+
+
+def _unknown(told: Fields, scope: str) -> Sequence[Document]:
+    """Group events among them: who joined has to be asked for, the callback tells how many."""
+    named = ".".join(part for part in (text(told, "Event") or text(told, "InfoType"), text(told, "ChangeType")) if part)
+    return [_event(told, scope, "track", {"event": named, **_properties(told)})]
+
+
+_CONTACT = "change_external_contact"
+_READERS: Mapping[tuple[str, str], Callable[[Fields, str], Sequence[Document]]] = {
+    (_CONTACT, "add_external_contact"): _added,
+    (_CONTACT, "add_half_external_contact"): _added,
+    (_CONTACT, "edit_external_contact"): _edited,
+    (_CONTACT, "del_external_contact"): _removed,
+    (_CONTACT, "del_follow_user"): _left,
+}
+
+_ENVELOPE = frozenset(
+    ["ToUserName", "FromUserName", "CreateTime", "TimeStamp", "MsgType", "Event", "InfoType", "ChangeType"]
+)
+# The customer is an identifier; a welcome code is a secret for twenty seconds.
+_LEFT_OUT = _ENVELOPE | {"ExternalUserID", "WelcomeCode", "Encrypt", "Token"}
+_NAMES = {"UserID": "employee", "State": "state"}
+
+
+def _event(told: Fields, scope: str, kind: str, properties: Mapping[str, Any], part: str = "") -> Document:
+    customer = text(told, "ExternalUserID")
+    named = [{"namespace": "wecom_external_userid", "scope": scope, "value": customer}] if customer else []
+    return {
+        "id": _id(told, part),
+        "type": kind,
+        "channel": CHANNEL,
+        "occurred_at": created_at(text(told, "CreateTime") or text(told, "TimeStamp")),
+        "identifiers": named,
+        "strength": "platform",
+        "properties": dict(properties),
+    }
+
+
+def _properties(told: Fields) -> Mapping[str, Any]:
+    return {_NAMES.get(name, name): value for name, value in told.items() if name not in _LEFT_OUT and value}
+
+
+def _id(told: Fields, part: str) -> str:
+    """What the platform repeats: all of it, since `FromUserName` is always `sys`. A welcome code is new at every try."""
+    said = [f"{name}={value}" for name, value in sorted(told.items()) if name != "WelcomeCode"]
+    return made_of(*said, part)
