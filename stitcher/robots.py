@@ -143,8 +143,9 @@ def _is_within(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) ->
 def signs(event: Event, uid: EventUid, index: BlindIndex) -> dict[IdentifierId, Sign]:
     """Return what *event* says of the messages that it names, by the blind key of each.
 
-    A message is named by its id (`message_id` of mail platforms, `sending` of our own links) or by the token of its link, both together with to whom it was sent:
-    what was sent to nobody in particular is no message. Only trusted sources are heard, as for openings.
+    A message is named by its id (`message_id` of mail platforms, `sending` of our own links) or by the token of its link, both
+    together with to whom it was sent: what was sent to nobody in particular is no message. Only trusted sources are heard, as for
+    openings.
     """
     if event.type not in SIGNING or event.trust is Trust.BROWSER:
         return {}
