@@ -77,7 +77,7 @@ class Drop(StrEnum):
     VIRTUAL = "virtual_number"
     SNAPSHOT = "snapshot_page"
     FROM_URL = "named_by_url"
-    BOT = "bot"
+    BOT = "bot"  # given no more (a robot's identifiers stay, so that the verdict can change); recorded events have it
     UNDECLARED = "undeclared"
 
 

@@ -178,12 +178,10 @@ def _usual_role(namespace: Namespace | None) -> Role:
 
 
 def _reason_to_drop_all(submission: Submission) -> Drop | None:
-    """A WeChat snapshot page reports an openid that belongs to nobody, and a robot is nobody."""
+    """A WeChat snapshot page reports an openid that belongs to nobody."""
     for said in (submission.properties, submission.context):
         if str(said.get("is_snapshotuser", "")) in {"1", "True"}:
             return Drop.SNAPSHOT
-        if said.get("bot") is True:
-            return Drop.BOT
     return None
 
 

@@ -25,7 +25,7 @@ from core.errors import NotFound
 from core.event import Event
 from core.identifier import IdentifierId, PersonId
 from profiles.summary import stamp
-from profiles.touchpoint import Touchpoint
+from profiles.touchpoint import Touchpoint, Verdict
 
 article_table = Table(
     "article",
@@ -110,9 +110,9 @@ def replace(
 
     Title, address and topics of an article stay as they were last stated.
     """
-    void = {t.uid for t in before if t.void}
-    _record_articles(connection, [(t, t.event) for t in after if t.event.article and t.uid in void and not t.void])
-    _forget_counts(connection, [t for t, later in zip(before, after, strict=True) if later.void and not t.void])
+    counted = [both for both in zip(before, after, strict=True) if _counts(both[0]) != _counts(both[1])]
+    _record_articles(connection, [(t, t.event) for _, t in counted if t.event.article and not t.void])
+    _forget_counts(connection, [t for t, _ in counted if not t.void])
     moved = [(t, t.event) for t in (*before, *after) if t.event.article]
     touches = {_touch_key(t, e) for t, e in _touching(moved)}
     shares = {_share_key(t, e) for t, e in _sharing(moved)}
@@ -141,9 +141,9 @@ def _forget(connection: Connection, table: str, columns: Sequence[str], keys: It
     run(connection, statement, [dict(zip(columns, key, strict=True)) for key in sorted(keys)])
 
 
-def _forget_counts(connection: Connection, void: Iterable[Touchpoint]) -> None:
+def _forget_counts(connection: Connection, gone: Iterable[Touchpoint]) -> None:
     """Take the reads of nobody in particular, and those of robots, out of their articles."""
-    reads = [(t, t.event.article) for t in void if _begins_read(t.event)]
+    reads = [(t, t.event.article) for t in gone if _begins_read(t.event)]
     run(
         connection,
         """
@@ -153,7 +153,7 @@ def _forget_counts(connection: Connection, void: Iterable[Touchpoint]) -> None:
          WHERE article.id = r.id
         """,
         [
-            {"id": named.id, "bots": int(_is_bot(t.event)), "nameless": int(t.anchor is None and not _is_bot(t.event))}
+            {"id": named.id, "bots": int(_is_bot(t)), "nameless": int(t.anchor is None and not _is_bot(t))}
             for t, named in reads
             if named
         ],
@@ -172,8 +172,8 @@ def _record_articles(connection: Connection, told: Iterable[tuple[Touchpoint, Ev
             if value and at > row[f"{name}_stamp"]:
                 row |= {name: value, f"{name}_stamp": at}
         if _begins_read(event):
-            row["bots"] += _is_bot(event)
-            row["nameless"] += touchpoint.anchor is None and not _is_bot(event)
+            row["bots"] += _is_bot(touchpoint)
+            row["nameless"] += touchpoint.anchor is None and not _is_bot(touchpoint)
     run(
         connection,
         """
@@ -216,8 +216,13 @@ def _begins_read(event: Event) -> bool:
     return event.type == "article.read" and event.properties.get("stretch", 1) == 1
 
 
-def _is_bot(event: Event) -> bool:
-    return event.properties.get("bot") is True or event.context.get("bot") is True
+def _is_bot(touchpoint: Touchpoint) -> bool:
+    return touchpoint.verdict is not Verdict.HUMAN
+
+
+def _counts(touchpoint: Touchpoint) -> tuple[bool, bool, bool]:
+    """What the count of an article's reads depends on."""
+    return touchpoint.void, touchpoint.anchor is None, _is_bot(touchpoint)
 
 
 _TOUCH_COLUMNS = (

@@ -49,7 +49,9 @@ def replace(connection: Connection, before: Sequence[Touchpoint], after: Sequenc
     up from those that move. The caller holds the neighbourhoods of all their anchors locked."""
     timeline.restand(connection, after)
     moved = [
-        (old, new) for old, new in zip(before, after, strict=True) if old.anchor != new.anchor or old.void != new.void
+        (old, new)
+        for old, new in zip(before, after, strict=True)
+        if (old.anchor, old.void, old.verdict) != (new.anchor, new.void, new.verdict)
     ]
     anchors = {t.anchor for pair in moved for t in pair if t.anchor is not None}
     under = timeline.under(connection, anchors)

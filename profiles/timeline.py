@@ -23,7 +23,7 @@ from sqlalchemy import (
 from core.database import array, copy, metadata, run
 from core.event import EventUid, Strength, Trust, decode, encode
 from core.identifier import IdentifierId
-from profiles.touchpoint import Said, Touchpoint
+from profiles.touchpoint import Said, Touchpoint, Verdict
 
 touchpoint_table = Table(
     "touchpoint",
@@ -40,6 +40,8 @@ touchpoint_table = Table(
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("ambiguous", Boolean, nullable=False, comment="named two values of one unique namespace, so links nothing"),
     Column("void", Boolean, nullable=False, server_default="false", comment="decided to be as if it had never come"),
+    Column("verdict", Text, comment="suspected, or bot; NULL: a human's"),
+    Column("reasons", ARRAY(Text), comment="why it is not a human's"),
     Column("body", JSON, nullable=False, comment="the event as it stands in the log"),
     Index("touchpoint_anchor_occurred_at_idx", "anchor", "occurred_at", "uid"),
     Index(
@@ -96,6 +98,8 @@ def record(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
             "received_at",
             "ambiguous",
             "void",
+            "verdict",
+            "reasons",
             "body",
         ),
         (
@@ -110,11 +114,18 @@ def record(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
                 t.event.received_at,
                 t.ambiguous,
                 t.void,
+                *_judged(t),
                 encode(t.event).decode(),
             )
             for t in touchpoints
         ),
     )
+
+
+def _judged(touchpoint: Touchpoint) -> tuple[str | None, str | None]:
+    if touchpoint.verdict is Verdict.HUMAN:
+        return None, None
+    return touchpoint.verdict.value, array(touchpoint.reasons)
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,9 +314,10 @@ def restand(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
     run(
         connection,
         """
-        UPDATE touchpoint SET (anchor, others, beside, ambiguous, void)
-                            = (r.anchor, r.others::uuid[], r.beside::uuid[], r.ambiguous, r.void)
-          FROM json_to_recordset(:rows) AS r(uid uuid, anchor uuid, others text, beside text, ambiguous bool, void bool)
+        UPDATE touchpoint SET (anchor, others, beside, ambiguous, void, verdict, reasons)
+             = (r.anchor, r.others::uuid[], r.beside::uuid[], r.ambiguous, r.void, r.verdict, r.reasons::text[])
+          FROM json_to_recordset(:rows) AS r(uid uuid, anchor uuid, others text, beside text, ambiguous bool, void bool,
+               verdict text, reasons text)
          WHERE touchpoint.uid = r.uid
         """,
         [
@@ -316,6 +328,7 @@ def restand(connection: Connection, touchpoints: Iterable[Touchpoint]) -> None:
                 "beside": array(t.beside) if t.beside else None,
                 "ambiguous": t.ambiguous,
                 "void": t.void,
+                **dict(zip(("verdict", "reasons"), _judged(t), strict=True)),
             }
             for t in touchpoints
         ],
@@ -402,12 +415,22 @@ def _touchpoints(connection: Connection, condition: str, ids: Collection[str]) -
         return []
     rows = connection.execute(
         text(
-            "SELECT uid::text, anchor::text, others::text[], beside::text[], ambiguous, void, CAST(body AS text)"  # noqa: S608 - no value in it
-            f"  FROM touchpoint WHERE {condition} ORDER BY uid"
+            "SELECT uid::text, anchor::text, others::text[], beside::text[], ambiguous, void, CAST(body AS text),"  # noqa: S608 - no value in it
+            f" verdict, reasons FROM touchpoint WHERE {condition} ORDER BY uid"
         ),
         {"ids": array(ids)},
     )
     return [
-        Touchpoint(decode(row[6].encode()), row[0], row[1], tuple(row[2]), tuple(row[3] or ()), row[4], row[5])
+        Touchpoint(
+            decode(row[6].encode()),
+            row[0],
+            row[1],
+            tuple(row[2]),
+            tuple(row[3] or ()),
+            row[4],
+            row[5],
+            Verdict(row[7] or "human"),
+            tuple(row[8] or ()),
+        )
         for row in rows
     ]

@@ -2,9 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from core.event import Event, EventUid, Strength, Trust
 from core.identifier import IdentifierId
+
+
+class Verdict(StrEnum):
+    """Whose deed an event is taken to be."""
+
+    HUMAN = "human"
+    SUSPECTED = "suspected"
+    BOT = "bot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +24,8 @@ class Touchpoint:
     the identifiers that the event says to be the same person's; *beside* those that it names and does not link (to whom it
     was delivered, say), and the tokens of the links that it opened. *ambiguous* says that it named two values of one unique
     namespace, for which reason it links nothing; *void* that it was decided to be as if it had never come, so it stands
-    nowhere. Which person the anchor is, is asked when reading.
+    nowhere. What is not a human's by its *verdict* (for these *reasons*) names nobody either, and is counted. Which person the
+    anchor is, is asked when reading.
     """
 
     event: Event
@@ -25,6 +35,8 @@ class Touchpoint:
     beside: tuple[IdentifierId, ...] = ()
     ambiguous: bool = False
     void: bool = False
+    verdict: Verdict = Verdict.HUMAN
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

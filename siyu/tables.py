@@ -5,7 +5,7 @@ from core.log import postgres
 from ingest import mappings
 from ingest.links import store as links
 from profiles import articles, history, official, people, summaries, timeline
-from stitcher import directives, reviewing, store
+from stitcher import directives, reviewing, robot_evidence, store
 
 __all__ = [
     "articles",
@@ -20,6 +20,7 @@ __all__ = [
     "postgres",
     "quarantine",
     "reviewing",
+    "robot_evidence",
     "store",
     "summaries",
     "timeline",

@@ -13,7 +13,7 @@ from profiles import people, record, summaries, summary, timeline
 from profiles.people import Standing
 from profiles.summary import Summary
 from profiles.touchpoint import Touchpoint
-from stitcher import columns, comparison, graph, kept, whole
+from stitcher import columns, comparison, graph, kept, robot_evidence, whole
 from stitcher.columns import Columns, Gathering, Small
 from stitcher.comparison import Identifiers, Matched, Otherwise
 from stitcher.graph import Opening
@@ -94,7 +94,9 @@ def examine(connection: Connection, rules: Rules, index: BlindIndex, also: Also 
     decided = kept.in_force(connection, index)
     gathering, reading = Gathering(), _Reading(_Kept(kept.summaries(connection)))
     for chunk in kept.events(connection):
-        touchpoints, said = graph.read({each.uid: each.event for each in chunk}, rules, index, decided)
+        own = {each.uid: each.event for each in chunk}
+        beside = robot_evidence.beside(connection, own, rules.robots, index, decided)
+        touchpoints, said = graph.read(own, rules, index, decided, beside)
         gathering.add(said)
         also(reading.add(chunk, touchpoints))
     reading.end(connection)

@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from core.event import Event, EventUid, Role, Strength
 from core.identifier import BlindIndex, Identifier, IdentifierId, Namespace
-from profiles.touchpoint import Said, Touchpoint
-from stitcher import decisions
+from profiles.touchpoint import Said, Touchpoint, Verdict
+from stitcher import decisions, robots
 from stitcher.decisions import Decisions, Pair
+from stitcher.robots import NOTHING, Beside
 from stitcher.rules import Rules
 
 OPENING = (
@@ -178,14 +179,28 @@ def _replaced(known: Mapping[K, V], new: Mapping[K, V | None]) -> dict[K, V]:
 
 
 def read(
-    events: Mapping[EventUid, Event], rules: Rules, index: BlindIndex, decided: Decisions = decisions.NONE
+    events: Mapping[EventUid, Event],
+    rules: Rules,
+    index: BlindIndex,
+    decided: Decisions = decisions.NONE,
+    beside: Beside = NOTHING,
 ) -> tuple[list[Touchpoint], Evidence]:
-    """Return what each of *events* says, and the evidence of all of them together, as far as it was not *decided* to be void.
+    """Return what each of *events* says, and the evidence of all of them together, as far as it was not *decided* to be void and
+    is a human's: by what each says itself, and what others say *beside*.
 
     The links of an event are a star from its anchor, never a clique: a weak identifier then hangs on one link.
     """
     evidence = Evidence(decided=decided)
-    touchpoints = [_read(uid, event, rules, index, decided, evidence) for uid, event in events.items()]
+    touchpoints = []
+    for uid, event in events.items():
+        if decided.is_void(event, uid):
+            touchpoints.append(Touchpoint(event, uid, None, (), void=True))
+            continue
+        verdict, reasons = robots.verdict(event, rules.robots, beside.get(uid, ()))
+        if verdict is Verdict.HUMAN:
+            touchpoints.append(_read(uid, event, rules, index, decided, evidence))
+        else:
+            touchpoints.append(Touchpoint(event, uid, None, (), verdict=verdict, reasons=reasons))
     return touchpoints, evidence
 
 
@@ -223,8 +238,6 @@ def node_of(identifier: Identifier, said: Iterable[Said], rules: Rules) -> Node 
 def _read(
     uid: EventUid, event: Event, rules: Rules, index: BlindIndex, decided: Decisions, evidence: Evidence
 ) -> Touchpoint:
-    if decided.is_void(event, uid):
-        return Touchpoint(event, uid, None, (), void=True)
     standing = rules.trust[event.trust]
     named = {each.id: each for each in _named(event, rules, index)}
     for each in named.values():

@@ -3,7 +3,7 @@
 Nothing here decides or writes. Whoever reads several things that are to fit together reads them in one snapshot.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
@@ -46,6 +46,8 @@ class Standing:
     beside: str | None
     ambiguous: bool
     void: bool
+    verdict: str | None
+    reasons: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +117,17 @@ def in_force(connection: Connection, index: BlindIndex) -> Decisions:
     return decisions.decisions([directive.decode(row[0]) for row in rows], index)
 
 
-def events(connection: Connection) -> Iterator[Sequence[Recorded]]:
-    """Return all recorded events in a stream, by anchor, those without one at the end.
+def events(connection: Connection, types: Collection[str] | None = None) -> Iterator[Sequence[Recorded]]:
+    """Return all recorded events (of *types*) in a stream, by anchor, those without one at the end.
 
     A chunk has all that stand under its anchors, and is about `CHUNK_EVENTS_MAX` long.
     """
     rows = connection.execute(
         text(
-            "SELECT uid::text, anchor::text, others::text, beside::text, ambiguous, void, CAST(body AS text)"
-            "  FROM touchpoint ORDER BY anchor"
+            "SELECT uid::text, CAST(body AS text), anchor::text, others::text, beside::text, ambiguous, void, verdict, reasons"
+            "  FROM touchpoint WHERE CAST(:types AS text[]) IS NULL OR type = ANY(CAST(:types AS text[])) ORDER BY anchor"
         ),
+        {"types": array(types) if types is not None else None},
         execution_options=_STREAMED,
     )
     chunk: list[Recorded] = []
@@ -148,6 +151,8 @@ def standing(touchpoint: Touchpoint) -> Standing:
         array(touchpoint.beside) if touchpoint.beside else None,
         touchpoint.ambiguous,
         touchpoint.void,
+        touchpoint.verdict.value if touchpoint.reasons else None,
+        list(touchpoint.reasons) or None,
     )
 
 
@@ -161,7 +166,7 @@ def summaries(connection: Connection) -> Iterator[tuple[IdentifierId, tuple[int,
 
 
 def _recorded(row: AnyRow) -> Recorded:
-    return Recorded(row[0], decode(row[6].encode()), Standing(row[1], row[2], row[3], row[4], row[5]))
+    return Recorded(row[0], decode(row[1].encode()), Standing(*row[2:]))
 
 
 def _columns(connection: Connection, query: str, **kinds: str) -> dict[str, NDArray[Any]]:

@@ -1,5 +1,6 @@
 """What other rules would change: all recorded events read by them, beside the people that there are. Nothing is written."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from core.identifier import BlindIndex, Identifier
 from profiles import people
 from profiles.people import Standing
-from stitcher import columns, examination, graph, kept, whole
+from stitcher import columns, examination, graph, kept, robot_evidence, whole
 from stitcher.columns import NOWHERE, Ids, Mask, Numbers, Small
 from stitcher.comparison import Matched
 from stitcher.rules import Rules
@@ -23,13 +24,14 @@ ADDRESSES = frozenset({"phone", "email", "wechat_openid"})  # the namespaces und
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many there are: *people*, those of them with an address (*reached*), identifiers by *standing*, and links *refused* by
-    reason."""
+    """How many there are: *people*, those of them with an address (*reached*), identifiers by *standing*, links *refused* by
+    reason, and events by *verdict*."""
 
     people: int
     reached: int
     standings: Mapping[str, int]
     refused: Mapping[str, int]
+    verdicts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,14 @@ def preview(connection: Connection, rules: Rules, index: BlindIndex) -> RulesPre
     examination.snapshot(connection)
     decided = kept.in_force(connection, index)
     gathering, events = columns.Gathering(), 0
+    before, after = Counter[str](), Counter[str]()
     for chunk in kept.events(connection):
-        gathering.add(graph.read({each.uid: each.event for each in chunk}, rules, index, decided)[1])
+        own = {each.uid: each.event for each in chunk}
+        beside = robot_evidence.beside(connection, own, rules.robots, index, decided)
+        touchpoints, said = graph.read(own, rules, index, decided, beside)
+        gathering.add(said)
+        before.update(each.standing.verdict or "human" for each in chunk if not each.standing.void)
+        after.update(each.verdict.value for each in touchpoints if not each.void)
         events += len(chunk)
     evidence = gathering.total(decided)
     matched = examination.matched(connection, evidence, whole.decide(evidence, rules), rules)
@@ -72,8 +80,8 @@ def preview(connection: Connection, rules: Rules, index: BlindIndex) -> RulesPre
     merged, split = _several(sides.after, sides.before), _several(sides.before, sides.after)
     return RulesPreview(
         events,
-        _before(connection, matched),
-        _after(matched),
+        _before(connection, matched, before),
+        _after(matched, after),
         len(merged),
         len(split),
         _moved(sides),
@@ -124,7 +132,7 @@ def _moved(sides: _Sides) -> int:
     return len(sides.before) - int(most.sum())
 
 
-def _before(connection: Connection, matched: Matched) -> Tally:
+def _before(connection: Connection, matched: Matched, verdicts: Mapping[str, int]) -> Tally:
     kept_rows = matched.kept
     living = _somebodys(kept_rows.standing)
     codes, counts = np.unique(matched.links.refused, return_counts=True)
@@ -133,10 +141,11 @@ def _before(connection: Connection, matched: Matched) -> Tally:
         people.reached(connection, ADDRESSES),
         _standings(kept_rows.standing),
         _refusals(codes, counts),
+        dict(verdicts),
     )
 
 
-def _after(matched: Matched) -> Tally:
+def _after(matched: Matched, verdicts: Mapping[str, int]) -> Tally:
     evidence, outcome = matched.evidence, matched.outcome
     living = outcome.is_somebodys
     addressed = np.array([namespace in ADDRESSES for namespace, _ in evidence.slots], np.bool_)[evidence.nodes.slot]
@@ -146,6 +155,7 @@ def _after(matched: Matched) -> Tally:
         len(np.unique(outcome.person[living & addressed])),
         _standings(examination.standings(outcome)),
         _refusals(codes, counts),
+        dict(verdicts),
     )
 
 

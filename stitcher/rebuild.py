@@ -21,7 +21,7 @@ from profiles import people, summaries, timeline
 from profiles.people import Member, Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
-from stitcher import columns, comparison, directives, examination, graph, kept, store, whole
+from stitcher import columns, comparison, directives, examination, graph, kept, robot_evidence, robots, store, whole
 from stitcher.announce import Causes, announce
 from stitcher.columns import NOWHERE, Mask, Places
 from stitcher.comparison import Matched
@@ -50,6 +50,8 @@ def rebuild(connection: Connection, rules: Rules, index: BlindIndex, now: dateti
     """
     directives.lock_exclusively(connection)
     examination.patient(connection)
+    said = ({each.uid: each.event for each in chunk} for chunk in kept.events(connection, robots.SIGNING))
+    robot_evidence.remake(connection, said, index, kept.in_force(connection, index))
     shadow = Shadow(connection)
     found = examination.examine(connection, rules, index, shadow.add)
     told = examination.report(connection, found)
@@ -70,7 +72,8 @@ def _restand(
     connection: Connection, uids: Sequence[EventUid], rules: Rules, index: BlindIndex, decided: Decisions
 ) -> list[Touchpoint]:
     events = {t.uid: t.event for t in timeline.recorded(connection, uids)}
-    touchpoints = graph.read(events, rules, index, decided)[0]
+    beside = robot_evidence.beside(connection, events, rules.robots, index, decided)
+    touchpoints = graph.read(events, rules, index, decided, beside)[0]
     timeline.restand(connection, touchpoints)
     return touchpoints
 

@@ -4,12 +4,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from core.errors import InvalidSetting
-from core.event import Strength, Trust
+from core.event import TYPES, Strength, Trust
 from core.identifier import Namespace
 
 
@@ -20,6 +21,23 @@ class Standing:
     vouched: bool
     ceiling: Strength
     default: Strength
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True)
+class Robots:
+    """What speaks for a machine. Only events of the types *judged* are looked at, those *fetched* more closely, since a mere
+    request makes one."""
+
+    judged: frozenset[str]
+    fetched: frozenset[str]
+    lists: bool
+    proxy_agents: tuple[str, ...]
+    proxy_networks: tuple[IPv4Network | IPv6Network, ...]
+    data_centres: tuple[IPv4Network | IPv6Network, ...]
+    after_sending_seconds: Annotated[float, Field(ge=0, le=3_600)]
+    burst_links: Annotated[int, Field(ge=2)]
+    burst_seconds: Annotated[float, Field(ge=0, le=3_600)]
     __pydantic_config__ = ConfigDict(extra="forbid")
 
 
@@ -35,6 +53,7 @@ class Rules:
     growth_identifiers_max: Annotated[int, Field(ge=2)]
     weak_bridges: Literal["complementing", "never"]
     presumption_off: frozenset[str]
+    robots: Robots
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     @property
@@ -66,7 +85,13 @@ def read(written: str) -> Rules:
 def plain(rules: Rules) -> dict[str, Any]:
     """Return *rules* as what they are written of: numbers, words, lists and tables, in the order in which they are explained."""
     written = TypeAdapter(Rules).dump_python(rules, mode="json")
-    return {name: sorted(written[name]) if isinstance(written[name], list) else written[name] for name in MEANINGS}
+    return {name: _ordered(written[name]) for name in MEANINGS}
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, list):
+        return sorted(value)
+    return {name: _ordered(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 MEANINGS = {
@@ -76,8 +101,21 @@ MEANINGS = {
     "growth_identifiers_max": "who gains so many identifiers within an hour is offered for review",
     "weak_bridges": "whether a cookie or device may join people who complement each other: complementing, or never",
     "presumption_off": "channels of whose links the first opener is not presumed to be the recipient",
+    "robots": "what speaks for a machine; what is not a human's names nobody and is counted",
     "trust": "what a sender's events may claim: at most the ceiling, the default when they say nothing, vouched for or not",
     "namespaces": "kinds of identifiers: the best rank is 1; limit_max is of values per person and scope",
+}
+
+ROBOTS = {
+    "judged": "the types of events that a machine could bring about; others are a human's",
+    "fetched": "those that a mere request brings about, for which where it came from counts",
+    "lists": "whether user agents are looked up in the lists of is-bot and crawler-user-agents",
+    "proxy_agents": "parts of user agents of mail proxies, whose openings tell neither time nor place",
+    "proxy_networks": "networks of such proxies",
+    "data_centres": "networks in which servers stand and nobody reads",
+    "after_sending_seconds": "what follows its sending faster than this is suspected; 0: nothing is",
+    "burst_links": "so many different links of one message, followed from one network",
+    "burst_seconds": "within this time, are a machine's; 0: none are",
 }
 
 
@@ -91,6 +129,10 @@ def _demands(rules: Rules) -> Iterator[tuple[str, bool, str]]:
         yield f"trust.{trust}.default", order.index(standing.default) <= ceiling, "it is above the ceiling"
         is_modest = standing.vouched or ceiling <= order.index(Strength.DECLARED)
         yield f"trust.{trust}.ceiling", is_modest, "who is not vouched for can prove nothing"
+    for name in sorted(rules.robots.judged):
+        yield "robots.judged", name in TYPES, f"{name} is no type of events"
+    for name in sorted(rules.robots.fetched):
+        yield "robots.fetched", name in rules.robots.judged, f"{name} is not judged"
     for name, namespace in rules.namespaces.items():
         where, most = f"namespaces.{name}", namespace.limit_max
         yield f"{where}.rank", namespace.rank >= 1, "the best rank is 1"

@@ -12,18 +12,20 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from core import metrics
+from core.errors import Contended
 from core.event import Event, EventUid
 from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
 from profiles import record, timeline
 from profiles.people import Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
-from stitcher import directives, graph, large, reviewing, store
+from stitcher import directives, graph, large, reviewing, robot_evidence, store
 from stitcher.announce import Causes, announce
 from stitcher.decisions import Pair
 from stitcher.difference import Difference, compare
 from stitcher.graph import Change, Evidence, pair
 from stitcher.resolve import Partition, resolve
+from stitcher.robot_evidence import Signs
 from stitcher.rules import Rules
 from stitcher.store import Reading, Region
 
@@ -74,13 +76,17 @@ def stitch(
 
     Returns the touchpoints of those taken.
     """
-    directives.lock_shared(connection)
     with metrics.timed("look up"):
+        messages = robot_evidence.said_by(events, index)
+        is_alone = _lock(connection, messages, rules)
         known = timeline.taken(connection, events)
         new = {uid: event for uid, event in events.items() if uid not in known}
         decided = directives.on_events(connection, new.items(), index)
+        beside, otherwise = robot_evidence.add(connection, robot_evidence.only(messages, new, decided), rules.robots)
+    if otherwise and not is_alone:
+        raise Contended("what another worker recorded has to be read again")
     with metrics.timed("read evidence"):
-        touchpoints, said = graph.read(new, rules, index, decided)
+        touchpoints, said = graph.read(new, rules, index, decided, beside)
     if touchpoints:
         settlement = _settle(connection, said, rules, index)
         region, partition = settlement.region, settlement.partition
@@ -92,7 +98,21 @@ def stitch(
         with metrics.timed("announce"):
             updates = record.updates(touchpoints, partition.person)
             _announce(connection, settlement, updates, Causes(touchpoints, region.members, partition), now)
+    if otherwise:
+        read_again(connection, otherwise, (), rules, index, now, min(event.id for event in new.values()))
     return touchpoints
+
+
+def _lock(connection: Connection, messages: Signs, rules: Rules) -> bool:
+    """Keep directives out; where recorded events have to be read again for what is said of *messages*, other stitchers too.
+
+    Return whether it was so. Taking the one lock and then the other would end in a deadlock.
+    """
+    if robot_evidence.concerned(connection, messages, rules.robots):
+        directives.lock_exclusively(connection)
+        return True
+    directives.lock_shared(connection)
+    return False
 
 
 def read_again(
@@ -105,14 +125,16 @@ def read_again(
     cause: str,
 ) -> Settlement:
     """Read the recorded events *uids* again under what is decided by now, look again at *identifiers*, and let people and
-    profiles be as if it had always been so. *Cause* is the id of the directive for which this is done.
+    profiles be as if it had always been so. *Cause* is the id of the directive, or of the event, for which this is done.
 
     The caller holds the exclusive lock of directives. The cost depends on the neighbourhoods that are touched and on the events
     under the identifiers named, not on how much there is beside.
     """
-    before = timeline.recorded(connection, uids)
+    before = timeline.recorded(connection, {*uids, *_otherwise(connection, uids, rules, index)})
     events = {t.uid: t.event for t in before}
-    after = graph.read(events, rules, index, directives.on_events(connection, events.items(), index))[0]
+    decided = directives.on_events(connection, events.items(), index)
+    beside = robot_evidence.beside(connection, events, rules.robots, index, decided)
+    after = graph.read(events, rules, index, decided, beside)[0]
     moved = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
     record.replace(connection, [old for old, _ in moved], [new for _, new in moved])
     named = {index(each): each for each in identifiers} | _named((old.event for old, _ in moved), rules, index)
@@ -123,6 +145,15 @@ def read_again(
     updates = _updates(moved, settlement)
     _announce(connection, settlement, updates, Causes((), settlement.region.members, settlement.partition, cause), now)
     return settlement
+
+
+def _otherwise(connection: Connection, uids: Collection[EventUid], rules: Rules, index: BlindIndex) -> set[EventUid]:
+    """Let what the events *uids* say for the verdict on others count, or not, as is decided by now, and return those others."""
+    events = {t.uid: t.event for t in timeline.recorded(connection, uids)}
+    decided = directives.on_events(connection, events.items(), index)
+    void = {uid: event for uid, event in events.items() if decided.is_void(event, uid)}
+    gone = robot_evidence.take_back(connection, robot_evidence.said_by(void, index), rules.robots)
+    return gone | robot_evidence.add(connection, robot_evidence.said_by(events, index, decided), rules.robots)[1]
 
 
 def _settle(

@@ -23,7 +23,7 @@ from core.event import Event, EventUid, decode
 from core.identifier import BlindIndex
 from core.log.port import Consumer, Position, Stored
 from core.quarantine import Quarantined
-from profiles.touchpoint import Touchpoint
+from profiles.touchpoint import Touchpoint, Verdict
 from stitcher.carrying_out import carry_out
 from stitcher.refusals import quarantined
 from stitcher.rules import Rules
@@ -172,6 +172,8 @@ def _count(touchpoints: Sequence[Touchpoint], duplicates: int) -> None:
     metrics.EVENTS_STITCHED.labels("applied").inc(len(touchpoints))
     metrics.EVENTS_STITCHED.labels("duplicate").inc(duplicates)
     metrics.EVENTS_STITCHED.labels("ambiguous").inc(sum(t.ambiguous for t in touchpoints))
+    for verdict in (Verdict.SUSPECTED, Verdict.BOT):
+        metrics.EVENTS_STITCHED.labels(verdict.value).inc(sum(t.verdict is verdict for t in touchpoints))
     metrics.EVENTS_STITCHED.labels("void").inc(sum(t.void for t in touchpoints))
 
 

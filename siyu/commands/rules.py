@@ -31,7 +31,11 @@ def show(as_json: AsJson = False) -> None:
     rows = [(name, value, language.MEANINGS[name]) for name, value in language.plain(rules).items()]
     write_table(("rule", "value", "meaning"), ((n, _short(v), m) for n, v, m in rows if not isinstance(v, Mapping)))
     for name, value, meaning in rows:
-        if isinstance(value, Mapping):
+        if name == "robots":
+            out.print(f"\n{name}: {meaning}", markup=False)
+            own = ((n, _short(each), language.ROBOTS[n]) for n, each in value.items())
+            write_table(("rule", "value", "meaning"), own)
+        elif isinstance(value, Mapping):
             out.print(f"\n{name}: {meaning}", markup=False)
             columns = list(dict.fromkeys(column for each in value.values() for column in each))
             write_table(("", *columns), ((n, *(_short(each.get(c)) for c in columns)) for n, each in value.items()))
@@ -80,6 +84,10 @@ def _write(told: RulesPreview, *, clear: bool) -> None:
     rows += [
         (f"refused: {name}", *_both(before.refused, after.refused, name))
         for name in _names(before.refused, after.refused)
+    ]
+    rows += [
+        (f"events: {name}", *_both(before.verdicts, after.verdicts, name))
+        for name in _names(before.verdicts, after.verdicts)
     ]
     write_table(("", "before", "after"), rows)
     out.print(f"{told.merged} {say('merges')}, {told.split} {say('splits')}, {told.moved} {say('identifiers moved')}")

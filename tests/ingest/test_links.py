@@ -34,6 +34,7 @@ from tests.ingest.given import NOW, receiver
 from tests.stitcher import database
 from tests.stitcher.histories import INDEX, SHIPPED
 
+SAFARI = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1"
 PHONE = "phone:+8613912345678"
 SENDER = {"authorization": "Bearer server"}
 PAGE = "https://h5.example/a?x=1#top"
@@ -230,7 +231,7 @@ def test_a_link_that_was_passed_on_makes_no_one_of_two(collecting: Collecting, e
     (link,) = mint(collecting, recipients=[PHONE])
     for minutes in (0, 1):
         collecting.now = NOW + timedelta(minutes=minutes)
-        collecting.send("GET", path(link["url"]))
+        collecting.send("GET", path(link["url"]), headers={"user-agent": SAFARI})
     events = [decode(record.value) for record in collecting.log.topics[EVENTS]]
 
     with transaction(engine) as connection:

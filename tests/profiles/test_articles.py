@@ -346,7 +346,7 @@ def test_every_read_of_somebody_is_counted_once_under_who_read_and_how_he_came(
 
     counted: Counter[tuple[str, str, str]] = Counter()
     for each, event in zip(told, events, strict=True):
-        if each["type"] == "article.read" and event.identifiers:
+        if each["type"] == "article.read" and event.identifiers and "bot" not in each["properties"]:
             counted[each["article"], index(each["who"]), (each["share"] or {}).get("token", "")] += 1
     rows = {(row[0], row[1], row[2]): row[4] for row in state(world).touches if row[4]}
     assert rows == counted

@@ -16,7 +16,7 @@ from tests.stitcher.histories import DAY, INDEX, SHIPPED, State
 
 TABLES = (
     "identifier, link, opening, directive, directive_subject, growth, touchpoint, summary, person, identity_change, outbox,"
-    " article, article_touch, share"
+    " article, article_touch, share, robot_evidence"
 )
 
 
@@ -45,10 +45,11 @@ def contents(connection: Connection) -> Mapping[str, Sequence[Any]]:
         "link": "SELECT one, other, weight, first_at, last_at, count, trusted_weight, trusted_last_at, refused FROM link",
         "opening": "SELECT * FROM opening",
         "summary": "SELECT identifier_id, events, body::jsonb::text FROM summary",
-        "touchpoint": "SELECT uid, anchor, others, beside, ambiguous, void FROM touchpoint",
+        "touchpoint": "SELECT uid, anchor, others, beside, ambiguous, void, verdict, reasons FROM touchpoint",
         "article": "SELECT id, nameless_reads, bot_reads FROM article WHERE nameless_reads <> 0 OR bot_reads <> 0",
         "article_touch": "SELECT * FROM article_touch",
         "share": "SELECT * FROM share",
+        "robot_evidence": "SELECT message, uid, said, at, network, link FROM robot_evidence",
     }
     return {name: sorted(connection.execute(text(asked)).all(), key=str) for name, asked in rows.items()}
 
