@@ -32,6 +32,7 @@ CHANNELS = {
         "kuaishou": {"platform": "kuaishou", "secret": KEY},
     }
 }
+PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Version/18.0 Mobile/15E148 Safari/604.1"
 SECONDS = 1793710867  # 2026-11-03T13:01:07Z
 OAID = "1fe9a970-efbb-29e0-0bdd-f5dbbf751ab5"
 OAID_MD5 = "83e9158a4fb54c0e1ef0b238639a23ae"
@@ -202,7 +203,7 @@ def test_a_click_that_is_reported_again_has_the_same_id(collecting: Collecting) 
 
 def test_clicks_link_nobody_whoever_passes_the_address_on(collecting: Collecting) -> None:
     """Two people with one click id, one address of the network and one browser stay two."""
-    shared: dict[str, object] = {"click_id": "c1", "request_id": "r", "ip": "203.0.113.7", "user_agent": "Mozilla/5.0"}
+    shared: dict[str, object] = {"click_id": "c1", "request_id": "r", "ip": "203.0.113.7", "user_agent": PHONE}
     clicked(collecting, "tencent", wechat_open_id="oOne", **shared)
     clicked(collecting, "second", wechat_open_id="oTwo", **shared)
 
