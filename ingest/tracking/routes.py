@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from core.errors import InvalidEvent, SiyuError, Unauthorized
 from core.http import answer_to
 from core.keys import Key
+from core.raw import RawRoute
 from ingest import body
 from ingest.auth import FindKey, secret_in, writer
 from ingest.callback import Document
-from ingest.http import RawRoute
 from ingest.intake import Intake, Refusal
 from ingest.pixel import PIXEL
 from ingest.proof import json_object
