@@ -32,7 +32,7 @@ from core.database import transaction
 from core.event import Trust
 from core.keys import Scope as KeyScope
 from ingest.links.link import Signs
-from siyu.serving import Role, application
+from siyu.serving import Role, application, prepare_interpreter
 from siyu.system import System, opened
 
 PORT = 8651
@@ -85,6 +85,7 @@ def _arguments() -> argparse.Namespace:
 def _serve(links: int) -> None:
     with opened() as system:
         known = _prepared(system, links)
+        prepare_interpreter()
         ours = application(system, {Role.COLLECT})
         bare = Starlette(routes=[Route("/bare", _bare, methods=["GET", "POST"])])
 
