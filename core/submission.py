@@ -5,7 +5,7 @@
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Annotated
 from urllib.parse import parse_qs, unquote
@@ -41,6 +41,8 @@ from core.event import (
     is_storable,
 )
 from core.identifier import Drop, Namespace, bare, clean, clean_scope, split
+
+SHARED = "article.shared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ def parse(
 
     *source*, *trust* and *strength* (the default) belong to the sender's key. Identifiers come out cleaned, those that name
     nobody are listed in `dropped`; a missing id is made of the content, so that sending it again changes nothing. A browser
-    speaks for its own source only; where a key has *declared* namespaces, identifiers of others are dropped. Raises
-    `InvalidEvent`, whose message names the field and repeats no value.
+    speaks for its own source only, and cannot make a link its own; where a key has *declared* namespaces, identifiers of
+    others are dropped. Raises `InvalidEvent`, whose message names the field and repeats no value.
     """
     fields = _loaded(document)
     try:
@@ -112,13 +114,20 @@ def parse(
         claimed_at=claimed_at,
         dropped=dropped,
         article=submission.article,
-        share=submission.share,
+        share=_unclaimed(submission.share)
+        if trust is Trust.BROWSER and submission.type == SHARED
+        else submission.share,
         campaign=submission.campaign,
         order=submission.order,
         company=submission.company,
         properties=submission.properties,
         context=submission.context,
     )
+
+
+def _unclaimed(share: Share | None) -> Share | None:
+    """Whoever has opened a link knows its token: were that enough to call it his own, he would take its owner's readers."""
+    return None if share is None else replace(share, token=None)
 
 
 def _loaded(document: bytes | Mapping[str, object]) -> Mapping[str, object]:

@@ -24,6 +24,7 @@ from core.event import (
     Event,
     Mention,
     Role,
+    Share,
     Strength,
     Trust,
     best_mention,
@@ -158,6 +159,16 @@ def test_a_browser_speaks_for_its_own_source_only() -> None:
     assert taken(written(source="erp"), Trust.BROWSER).source == "hq"
     assert taken(written(source="erp"), Trust.IMPORT).source == "erp"
     assert taken(written(), Trust.SERVER).source == "hq"
+
+
+@pytest.mark.parametrize("trust", Trust)
+def test_whose_link_it_is_says_nobody_with_a_key_that_everybody_can_read(trust: Trust) -> None:
+    share = {"token": "s-1", "parent_token": "s-0"}
+    shared = taken(written(type="article.shared", share=share), trust)
+    read = taken(written(type="article.read", share=share), trust)
+
+    assert shared.share == Share(None if trust is Trust.BROWSER else "s-1", "s-0")
+    assert read.share == Share("s-1", "s-0")
 
 
 def test_time_is_told_in_utc() -> None:
