@@ -17,7 +17,7 @@ from core import database, http
 from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
-from core.raw import Direct
+from core.raw import include
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -61,12 +61,9 @@ def create(
         clock=clock,
     )
     app.add_exception_handler(Moved, on_moved)
-    served = answering() if routers is None else routers
-    app.add_middleware(Direct, routers=served)
+    include(app, answering() if routers is None else routers)
     app.add_middleware(KeepSlashes)
     http.install(app)
-    for router in served:
-        app.include_router(router)
     return app
 
 

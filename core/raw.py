@@ -5,16 +5,18 @@ route must not cost as much again.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import SiyuError
 from core.http import answered
+
+BODY_BYTES_MAX = 1 << 20  # of a request for any other route; raw routes have their own limits
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -25,6 +27,13 @@ class RawRoute(APIRoute):
     def get_route_handler(self) -> Endpoint:
         endpoint: Endpoint = self.endpoint
         return endpoint
+
+
+def include(app: FastAPI, routers: Sequence[APIRouter]) -> None:
+    """Let *app* serve *routers*. Middleware is added afterwards, so that it stands before all routes."""
+    app.add_middleware(Direct, routers=routers)
+    for router in routers:
+        app.include_router(router)
 
 
 class Direct:
@@ -45,7 +54,7 @@ class Direct:
         """Serve one request."""
         endpoint = self._found(scope) if scope["type"] == "http" and not scope.get("root_path") else None
         if endpoint is None:
-            await self._app(scope, receive, send)
+            await self._app(scope, _limited(receive), send)
             return
         request = Request(scope, receive, send)
         try:
@@ -63,6 +72,21 @@ class Direct:
                 }
                 return endpoint
         return None
+
+
+def _limited(receive: Receive) -> Receive:
+    """Return *receive* with an end: who sends more is answered 413. FastAPI's own limit answers with no problem of ours."""
+    size_bytes = 0
+
+    async def received() -> Message:
+        nonlocal size_bytes
+        message = await receive()
+        size_bytes += len(message.get("body", b""))
+        if size_bytes > BODY_BYTES_MAX:
+            raise HTTPException(413, f"a body has at most {BODY_BYTES_MAX} bytes")
+        return message
+
+    return received
 
 
 def _first_part(path: str) -> str:

@@ -16,6 +16,7 @@ import core.http
 from core.errors import Unauthorized
 from core.keys import Key
 from core.log.port import EVENTS, QUARANTINE, Position, Record
+from core.raw import include
 from ingest.auth import KeyCache
 from ingest.channels import Channels
 from ingest.collectors import Ground, routers
@@ -100,7 +101,6 @@ class Collecting:
 
     def _application(self, intake: Intake, spool: Spool) -> FastAPI:
         app = FastAPI()
-        core.http.install(app)
         ground = Ground(
             intake=intake,
             find_key=KeyCache(_found),
@@ -111,8 +111,8 @@ class Collecting:
             public_url=self._public_url,
             fetch=self._fetch,
         )
-        for router in routers(ground):
-            app.include_router(router)
+        include(app, routers(ground))
+        core.http.install(app)
         return app
 
 
