@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import cast
 
 from ingest.callback import Document
+from ingest.links.link import Signs
 from ingest.tokens import Tokens, derived
 
 NUMBER_BYTES = 8
@@ -33,11 +34,18 @@ class Shares:
         return self._tokens.read(token, article_id.encode()) is not None
 
     def amended(self, document: object) -> object:
-        """Return an event as a page wrote it, without a link that is not ours: its reader came by none that we know."""
+        """Return an event as a page wrote it, without a link that is not ours: its reader came by none that we know.
+
+        Who came by a link that was sent to somebody came by no reader's: its token becomes a hint.
+        """
         match document:
             case {"type": "article.read", "article": {"id": str(article_id)}, "share": {"token": token}}:
-                if not (isinstance(token, str) and self.are_ours(token, article_id)):
-                    return _refused(cast("Document", document))
+                told = cast("Document", document)
+                if not isinstance(token, str):
+                    return _refused(told)
+                if Signs.of(self.signing_key).follow.read(token) is not None:
+                    return _sent(told, token)
+                return told if self.are_ours(token, article_id) else _refused(told)
         return document
 
     @property
@@ -68,8 +76,17 @@ def browser(account: str, anonymous_id: str) -> Mapping[str, str]:
     return {"namespace": "anonymous_id", "scope": account, "value": anonymous_id}
 
 
+def _sent(document: Document, token: str) -> Document:
+    hint = {"namespace": "link_token", "value": token, "role": "hint"}
+    named = document.get("identifiers", [])
+    return _without_token(document) | ({"identifiers": [*named, hint]} if isinstance(named, list) else {})
+
+
 def _refused(document: Document) -> Document:
-    share = {name: value for name, value in document["share"].items() if name != "token"}
     properties = document.get("properties")
     said = properties if isinstance(properties, Mapping) else {}
-    return {**document, "share": share, "properties": {**said, "token_refused": True}}
+    return {**_without_token(document), "properties": {**said, "token_refused": True}}
+
+
+def _without_token(document: Document) -> Document:
+    return {**document, "share": {name: value for name, value in document["share"].items() if name != "token"}}

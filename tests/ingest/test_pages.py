@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from core.errors import Unavailable
+from ingest.links.link import Signs
 from ingest.pages.account import PagesAccount, with_parameter
 from ingest.pages.scripts import script
 from ingest.pages.shares import Shares
@@ -119,6 +120,20 @@ def test_a_page_tells_its_events_like_every_sender_but_for_links_that_are_not_ou
         {"x": 1, "token_refused": True},
         {"token_refused": True},
     ]
+
+
+def test_who_came_by_a_link_that_was_sent_came_by_no_readers_link() -> None:
+    collecting = Collecting(site())
+    token = Signs.of(SIGNING_KEY).follow.written(7)
+    read = event(id="1", article={"id": "a"}, share={"token": token, "scene": "other"})
+
+    collecting.send("POST", "/v1/beacon", json={"writeKey": "browser", "events": [read]})
+
+    (said,) = collecting.events
+    hints = [(each["namespace"], each["value"]) for each in said["identifiers"] if each["role"] == "hint"]
+    assert hints == [("link_token", token)]
+    assert said["share"] == {"scene": "other"}
+    assert "token_refused" not in said.get("properties", {})
 
 
 @pytest.mark.parametrize(
