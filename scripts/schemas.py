@@ -87,7 +87,7 @@ def openapi() -> Mapping[str, Any]:
     """Return the description of all routes, as `/openapi.json` has it."""
     engine = connect("postgresql://")
     log = PostgresLog(engine, partitions=1)
-    system = System(Settings(), engine, log, rules.shipped(), BlindIndex(b""), system_clock, Channels())
+    system = System(Settings(), engine, log, rules.shipped(), b"", BlindIndex(b""), system_clock, Channels())
     return application(system, set(Role)).openapi()
 
 

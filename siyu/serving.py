@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from api import app as api
 from api import probes
-from core import keys, metrics, settings
+from core import keys, metrics
 from core.database import transaction
 from core.keys import Key
 from core.log.port import DIRECTIVES, EVENTS, QUARANTINE
@@ -67,7 +67,7 @@ def ground_of(system: System, intake: Intake, spool: Spool) -> Ground:
         find_key=KeyCache(_key_finder(system)),
         channels=system.channels,
         engine=system.engine,
-        signing_key=settings.index_key(system.settings),
+        signing_key=system.signing_key,
         spool=spool,
         public_url=system.settings.public_url.rstrip("/"),
     )

@@ -24,12 +24,16 @@ from stitcher.worker import Stitcher
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """All that an installation consists of, open."""
+    """All that an installation consists of, open.
+
+    *signing_key* is its own: the blind *index* is made of it, and every purpose derives a key of its own from it.
+    """
 
     settings: Settings
     engine: Engine
     log: Log
     rules: Rules
+    signing_key: bytes
     index: BlindIndex
     clock: Clock
     channels: Channels
@@ -51,8 +55,8 @@ def opened() -> Iterator[System]:
         database.upgrade(engine)
         log = _log(chosen, engine)
         try:
-            index = BlindIndex(settings.index_key(chosen))
-            yield System(chosen, engine, log, rules_chosen, index, system_clock, accounts)
+            key = settings.index_key(chosen)
+            yield System(chosen, engine, log, rules_chosen, key, BlindIndex(key), system_clock, accounts)
         finally:
             log.close()
     finally:
