@@ -16,12 +16,12 @@ from ingest.callback import Document
 from ingest.tokens import Tokens, derived
 
 URL_LENGTH_MAX = 2_048
+PURPOSE = "marketing"
 CARRIER = "siyu"
 """The parameter by which the page that a link leads to learns by which one its reader came."""
 
 _CLICKS = {"sms": "sms.clicked", "mail": "mail.clicked", "qr": "qr.scanned"}
 _UNSUBSCRIPTIONS = {"sms": "sms.opted_out", "mail": "mail.unsubscribed"}
-_PURPOSES = {"sms": "marketing_sms", "mail": "marketing_email"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def left(link: Link, token: str, visit: Visit) -> list[Document]:
     It is the address that is to be left alone, whoever asked: so here the recipient is the subject. A channel that has no
     event of its own for this tells the withdrawal alone.
     """
-    withdrawn = {"purpose": _PURPOSES.get(link.channel, link.channel), "channel": link.channel, "reason": "one_click"}
+    withdrawn = {"purpose": PURPOSE, "channel": link.channel, "reason": "one_click"}
     named = {"identifiers": [{**_written(link.recipient), "role": "subject"}] if link.recipient else []}
     told = _event("consent.withdrawn", link, token, visit, withdrawn) | named | {"id": f"{visit.id}-withdrawn"}
     kind = _UNSUBSCRIPTIONS.get(link.channel)

@@ -29,6 +29,7 @@ from ingest.spool import Spool
 from ingest.tokens import Tokens
 
 RECIPIENTS_MAX = 1_000
+PROPERTIES_MAX = 20
 LINKS_REMEMBERED_MAX = 50_000
 VISITOR_SECONDS = 400 * 86_400  # as long as browsers keep a cookie
 HEADER_LENGTH_MAX = 512
@@ -51,7 +52,7 @@ class Minting(BaseModel):
     campaign: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     recipients: Annotated[list[str], Field(max_length=RECIPIENTS_MAX)] = []
     sending: Annotated[str | None, Field(max_length=128)] = None
-    properties: dict[Word, Annotated[str, Field(max_length=256)]] = {}
+    properties: Annotated[dict[Word, Annotated[str, Field(max_length=256)]], Field(max_length=PROPERTIES_MAX)] = {}
     honeypot: bool = False
     expires_at: AwareDatetime | None = None
 
@@ -59,13 +60,14 @@ class Minting(BaseModel):
 class Minted(BaseModel):
     """A link: *url* is to be sent, *open_url* the pixel of a mail, *unsubscribe_url* for its `List-Unsubscribe` header.
 
+    Other messages than mails have no *open_url*.
     A link that was sent to nobody in particular has no *unsubscribe_url*: nobody could be taken off the list by it.
     """
 
     recipient: str | None
     token: str
     url: str
-    open_url: str
+    open_url: str | None
     unsubscribe_url: str | None
 
 
@@ -169,7 +171,7 @@ def minted(link: Link, number: int, signs: Signs, base: str) -> Minted:
         recipient=link.recipient,
         token=token,
         url=f"{base}/s/{token}",
-        open_url=f"{base}/o/{signs.open.written(number)}.gif",
+        open_url=f"{base}/o/{signs.open.written(number)}.gif" if link.channel == "mail" else None,
         unsubscribe_url=f"{base}/u/{signs.leave.written(number)}" if link.recipient else None,
     )
 

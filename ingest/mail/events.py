@@ -8,7 +8,7 @@ from ingest.callback import Document
 from ingest.proof import made_of, said
 
 LINK_ARGUMENT = "siyu_link"  # the name under which a sender passes the token of his link through the provider
-PURPOSE = "marketing_email"
+PURPOSE = "marketing"
 
 # What somebody did himself, and wants no more mail. Whatever else is told may be the act of whoever holds the mail.
 _WITHDRAWALS = {"mail.unsubscribed": "unsubscribed", "mail.complained": "complained"}

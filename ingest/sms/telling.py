@@ -14,7 +14,7 @@ from ingest.callback import Document
 from ingest.optout import Wish, wish
 
 REPORTS_MAX = 500  # Tencent sends 100 at most and Aliyun does not say
-PURPOSE = "marketing_sms"
+PURPOSE = "marketing"
 _CHINA = timezone(timedelta(hours=8))  # it has had one zone and no summer time since 1991
 
 

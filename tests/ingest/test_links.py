@@ -134,6 +134,26 @@ def test_only_a_trusted_sender_mints(collecting: Collecting, key: str, status: i
     )
 
 
+def test_only_a_mail_has_a_picture(collecting: Collecting) -> None:
+    assert mint(collecting, channel="mail")[0]["open_url"].startswith("https://siyu.example/o/")
+    assert mint(collecting, channel="sms")[0]["open_url"] is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status"),
+    [
+        ({"recipients": ["x" * 1_000] * 1_100}, 413),
+        ({"recipients": [PHONE] * 1_001}, 422),
+        ({"properties": {f"p{number}": "x" for number in range(21)}}, 422),
+        ({"properties": {"p": "x" * 257}}, 422),
+    ],
+)
+def test_no_more_is_taken_in_than_a_sending_needs(collecting: Collecting, wanted: dict[str, Any], status: int) -> None:
+    answer = collecting.send("POST", "/v1/links", json={"url": PAGE, "channel": "sms", **wanted}, headers=SENDER)
+
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+
+
 def test_looking_whether_it_is_there_counts_nothing(collecting: Collecting) -> None:
     (link,) = mint(collecting)
 
@@ -142,7 +162,7 @@ def test_looking_whether_it_is_there_counts_nothing(collecting: Collecting) -> N
 
 
 def test_nobody_is_led_where_no_link_leads(collecting: Collecting) -> None:
-    (link,) = mint(collecting, expires_at=(NOW + timedelta(days=1)).isoformat())
+    (link,) = mint(collecting, channel="mail", expires_at=(NOW + timedelta(days=1)).isoformat())
     token = link["token"]
     open_token = Path(path(link["open_url"])).stem
     forged = [
@@ -191,7 +211,7 @@ def test_whoever_looks_at_the_way_out_has_not_taken_it(collecting: Collecting) -
     assert collecting.send("POST", leave, data={"List-Unsubscribe": "One-Click"}).status_code == 200
     unsubscribed, withdrawn = collecting.events
     assert (unsubscribed["type"], withdrawn["type"]) == ("mail.unsubscribed", "consent.withdrawn")
-    assert withdrawn["properties"]["purpose"] == "marketing_email"
+    assert withdrawn["properties"]["purpose"] == "marketing"
     for event in (unsubscribed, withdrawn):
         assert [(each["value"], each["role"]) for each in event["identifiers"]] == [("tom@example.com", "subject")]
 

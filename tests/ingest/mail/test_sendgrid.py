@@ -105,7 +105,7 @@ def test_who_wants_no_more_has_withdrawn_his_consent(name: str, kind: str, reaso
     assert [left["type"], withdrawn["type"]] == [kind, "consent.withdrawn"]
     assert left["identifiers"][0]["role"] == withdrawn["identifiers"][0]["role"] == "subject"
     group = {"group": 7} if name.startswith("group") else {}
-    assert withdrawn["properties"] == {"purpose": "marketing_email", "channel": "mail", "reason": reason} | group
+    assert withdrawn["properties"] == {"purpose": "marketing", "channel": "mail", "reason": reason} | group
     assert left["id"] != withdrawn["id"]
 
 
@@ -113,7 +113,7 @@ def test_who_comes_back_to_a_list_consents_to_that_one() -> None:
     (event,) = told("group_resubscribe", asm_group_id=7)
 
     assert event["type"] == "consent.given"
-    assert event["properties"] == {"purpose": "marketing_email", "channel": "mail", "group": 7}
+    assert event["properties"] == {"purpose": "marketing", "channel": "mail", "group": 7}
 
 
 def test_a_click_carries_its_link_its_place_and_its_browser() -> None:

@@ -167,7 +167,7 @@ def test_an_opt_out_is_that_and_nothing_else(collecting: Collecting, provider: s
     assert kinds(collecting) == ["sms.opted_out", "consent.withdrawn"]
     assert [named(event) for event in collecting.events] == [[("phone", PHONE, "subject")]] * 2
     stated = collecting.events[1]["properties"]
-    assert (stated["purpose"], stated["channel"], stated["reason"]) == ("marketing_sms", "sms", "replied")
+    assert (stated["purpose"], stated["channel"], stated["reason"]) == ("marketing", "sms", "replied")
 
 
 def test_opt_outs_come_before_whatever_else_a_request_tells(collecting: Collecting) -> None:
