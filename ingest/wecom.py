@@ -16,32 +16,60 @@ from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.intake import Intake
+from ingest.links.link import hinted
 from ingest.proof import made_of, text
 from ingest.taking import known, received, respond, take
+from ingest.tokens import Tokens
 from ingest.wechat import envelope, markup
-from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox
+from ingest.wechat.crypto import EncodedKey, Secretbox
 from ingest.wechat.markup import Fields, created_at
 
 CHANNEL = "wecom"
 
 
 class WeComAccount(Account):
-    """A corp, or an app in it. *suite_id* is that of a service provider, whose external ids are its own."""
+    """A corp, or an app in it; with a *suite_id* the app of a service provider, who hears of many corps.
+
+    *receive_id* is for whom callbacks are sealed, where that is neither the suite nor the corp: empty for the app of a
+    provider who is a private person.
+    """
 
     corp_id: str
     token: Annotated[str, Field(min_length=1, max_length=32)]
-    encoding_aes_key: Annotated[str, Field(min_length=ENCODED_KEY_LENGTH, max_length=ENCODED_KEY_LENGTH)]
+    encoding_aes_key: EncodedKey
     suite_id: str = ""
+    receive_id: str | None = None
 
     @property
-    def scope(self) -> str:
-        """Where its external user ids are valid."""
-        return f"{self.corp_id}.{self.suite_id}" if self.suite_id else self.corp_id
+    def receiver(self) -> str:
+        """For whom callbacks are sealed."""
+        return (self.suite_id or self.corp_id) if self.receive_id is None else self.receive_id
+
+    def scope(self, told: Fields) -> str:
+        """Return where a customer whom a callback names is valid: of each corp a suite is shown ids of its own.
+
+        Raises `InvalidEvent` where a suite is not told the corp.
+        """
+        if not self.suite_id:
+            return self.corp_id
+        if not text(told, "AuthCorpId"):
+            raise InvalidEvent("missing", "a suite is told whose customer it is", "/AuthCorpId")
+        return f"{text(told, 'AuthCorpId')}.{self.suite_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Of which *account* the customers are, and the *tokens* of our links, by which a state is known for one."""
+
+    account: WeComAccount
+    tokens: Tokens
 
 
 @dataclass(frozen=True)
 class WeCom(Accounted[WeComAccount]):
-    """The protocol of the corp called *name*."""
+    """The protocol of the corp called *name*; *tokens* are those of our links."""
+
+    tokens: Tokens
 
     family = "wecom"
 
@@ -55,20 +83,20 @@ class WeCom(Accounted[WeComAccount]):
 
     def documents(self, content: bytes, _: Callback) -> Sequence[Document]:
         """Return the events that *content* tells."""
-        return documents(markup.fields(content), self.account.scope)
+        return documents(markup.fields(content), Whose(self.account, self.tokens))
 
     def _opened(self, encrypted: str, callback: Callback) -> bytes:
         envelope.check(callback, self.account.token, "msg_signature", encrypted)
-        return self._box.opened(encrypted, {self.account.suite_id or self.account.corp_id})
+        return self._box.opened(encrypted, {self.account.receiver})
 
     @cached_property
     def _box(self) -> Secretbox:
         return Secretbox.of(self.account.encoding_aes_key)
 
 
-def routes(intake: Intake, accounts: Mapping[str, WeComAccount], public_url: str) -> APIRouter:
-    """Return the addresses to paste into the console, one for each corp."""
-    platforms = {name: WeCom(name, account) for name, account in accounts.items()}
+def routes(intake: Intake, accounts: Mapping[str, WeComAccount], public_url: str, tokens: Tokens) -> APIRouter:
+    """Return the addresses to paste into the console, one for each corp; *tokens* are those of our links."""
+    platforms = {name: WeCom(name, account, tokens) for name, account in accounts.items()}
     router = APIRouter(prefix="/collect/wecom", tags=["collecting"], route_class=RawRoute)
 
     @router.get("/{corp}")
@@ -86,44 +114,43 @@ def routes(intake: Intake, accounts: Mapping[str, WeComAccount], public_url: str
     return router
 
 
-def documents(told: Fields, scope: str) -> Sequence[Document]:
-    """Return the events that one callback tells; customers are valid within *scope*."""
+def documents(told: Fields, whose: Whose) -> Sequence[Document]:
+    """Return the events that one callback tells. Raises `InvalidEvent` where it lacks what every callback has."""
     name = text(told, "Event") or text(told, "InfoType")
     if not name:
         raise InvalidEvent("missing", "an event has a name", "/Event")
     change = text(told, "ChangeType")
-    return _READERS.get((name, change), _unknown)(told, scope)
+    return _READERS.get((name, change), _unknown)(told, whose)
 
 
-def _added(told: Fields, scope: str) -> Sequence[Document]:
-    document = _event(told, scope, "wecom.contact_added", _properties(told))
-    if state := text(told, "State"):
-        document["identifiers"].append({"namespace": "link_token", "value": state, "role": "hint"})
+def _added(told: Fields, whose: Whose) -> Sequence[Document]:
+    document = _event(told, whose, "wecom.contact_added", _properties(told))
+    document["identifiers"] += hinted(text(told, "State"), whose.tokens)
     return [document]
 
 
-def _edited(told: Fields, scope: str) -> Sequence[Document]:
-    return [_event(told, scope, "wecom.contact_edited", _properties(told))]
+def _edited(told: Fields, whose: Whose) -> Sequence[Document]:
+    return [_event(told, whose, "wecom.contact_edited", _properties(told))]
 
 
-def _removed(told: Fields, scope: str) -> Sequence[Document]:
-    return [_event(told, scope, "wecom.contact_removed", _properties(told))]
+def _removed(told: Fields, whose: Whose) -> Sequence[Document]:
+    return [_event(told, whose, "wecom.contact_removed", _properties(told))]
 
 
-def _left(told: Fields, scope: str) -> Sequence[Document]:
+def _left(told: Fields, whose: Whose) -> Sequence[Document]:
     """The customer removed the employee: of that one he wants to hear nothing more."""
     refused = {"purpose": "wecom", "channel": CHANNEL, "reason": "removed", "employee": text(told, "UserID")}
-    return [*_removed(told, scope), _event(told, scope, "consent.withdrawn", refused, "withdrawn")]
+    return [*_removed(told, whose), _event(told, whose, "consent.withdrawn", refused, "withdrawn")]
 
 
-def _unknown(told: Fields, scope: str) -> Sequence[Document]:
+def _unknown(told: Fields, whose: Whose) -> Sequence[Document]:
     """Group events among them: who joined has to be asked for, the callback tells how many."""
     named = ".".join(part for part in (text(told, "Event") or text(told, "InfoType"), text(told, "ChangeType")) if part)
-    return [_event(told, scope, "track", {"event": named, **_properties(told)})]
+    return [_event(told, whose, "track", {"event": named, **_properties(told)})]
 
 
 _CONTACT = "change_external_contact"
-_READERS: Mapping[tuple[str, str], Callable[[Fields, str], Sequence[Document]]] = {
+_READERS: Mapping[tuple[str, str], Callable[[Fields, Whose], Sequence[Document]]] = {
     (_CONTACT, "add_external_contact"): _added,
     (_CONTACT, "add_half_external_contact"): _added,
     (_CONTACT, "edit_external_contact"): _edited,
@@ -134,23 +161,28 @@ _READERS: Mapping[tuple[str, str], Callable[[Fields, str], Sequence[Document]]] 
 _ENVELOPE = frozenset(
     ["ToUserName", "FromUserName", "CreateTime", "TimeStamp", "MsgType", "Event", "InfoType", "ChangeType"]
 )
-# The customer is an identifier; a welcome code is a secret for twenty seconds.
-_LEFT_OUT = _ENVELOPE | {"ExternalUserID", "WelcomeCode", "Encrypt", "Token"}
+# The customer is an identifier; a welcome code is a secret for twenty seconds, the codes and tickets of a suite for longer.
+_LEFT_OUT = _ENVELOPE | {"ExternalUserID", "WelcomeCode", "Encrypt", "Token", "SuiteTicket", "AuthCode"}
 _NAMES = {"UserID": "employee", "State": "state"}
 
 
-def _event(told: Fields, scope: str, kind: str, properties: Mapping[str, Any], part: str = "") -> Document:
-    customer = text(told, "ExternalUserID")
-    named = [{"namespace": "wecom_external_userid", "scope": scope, "value": customer}] if customer else []
+def _event(told: Fields, whose: Whose, kind: str, properties: Mapping[str, Any], part: str = "") -> Document:
     return {
         "id": _id(told, part),
         "type": kind,
         "channel": CHANNEL,
         "occurred_at": created_at(text(told, "CreateTime") or text(told, "TimeStamp")),
-        "identifiers": named,
+        "identifiers": _customer(told, whose),
         "strength": "platform",
         "properties": dict(properties),
     }
+
+
+def _customer(told: Fields, whose: Whose) -> list[Document]:
+    customer = text(told, "ExternalUserID")
+    if not customer:
+        return []
+    return [{"namespace": "wecom_external_userid", "scope": whose.account.scope(told), "value": customer}]
 
 
 def _properties(told: Fields) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ from ingest.auth import KeyCache
 from ingest.collectors import Ground
 from ingest.commit import GroupCommit
 from ingest.intake import Intake
+from ingest.orders.polling import pollings
 from ingest.receive import Receiver
 from ingest.spool import Spool
 from siyu.background import Background
@@ -77,15 +78,18 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
     """Return the web application of *roles*; what it has accepted it brings into the log before it ends."""
     intake = intake_of(system)
     spool = Spool(intake, system.settings.data_dir / "spool")
+    loops = [spool.run]
     routers = api.answering() if Role.API in roles else [probes.router]
     if Role.COLLECT in roles:
         routers += collectors.routers(ground_of(system, intake, spool))
+        loops += [polling.run for polling in pollings(intake, system.engine, system.channels.orders)]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        draining = asyncio.create_task(spool.run())
+        running = [asyncio.create_task(run()) for run in loops]
         yield
-        draining.cancel()
+        for each in running:
+            each.cancel()
         await spool.close()
         await intake.close()
 

@@ -4,6 +4,7 @@ from core import keys, outbox, quarantine
 from core.log import postgres
 from ingest import mappings
 from ingest.links import store as links
+from ingest.orders import polling
 from profiles import articles, history, official, people, summaries, timeline
 from stitcher import directives, reviewing, robot_evidence, store
 
@@ -17,6 +18,7 @@ __all__ = [
     "official",
     "outbox",
     "people",
+    "polling",
     "postgres",
     "quarantine",
     "reviewing",

@@ -99,6 +99,12 @@ def clicked(link: Link, token: str, visit: Visit) -> Document:
     return _event(click_type(link.channel), link, token, visit, honeypot)
 
 
+def hinted(carried: str, tokens: Tokens) -> list[Document]:
+    """Return the hint that *carried*, the scene of a code or a state, is where it is the token of a link: of *tokens*."""
+    is_ours = tokens.read(carried) is not None
+    return [{"namespace": "link_token", "value": carried, "role": "hint"}] if is_ours else []
+
+
 def opened(link: Link, token: str, visit: Visit) -> Document:
     """Return the event that the mail of *link* was opened, or fetched by a machine."""
     return _event("mail.opened", link, token, visit, {})

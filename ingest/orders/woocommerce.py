@@ -8,9 +8,10 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from core.errors import InvalidEvent
 from ingest.account import Account
@@ -29,10 +30,27 @@ _ENDED = frozenset(["cancelled", "failed"])
 
 
 class WooCommerceAccount(Account):
-    """A shop that runs WooCommerce: *secret* is that of its webhooks."""
+    """A shop that runs WooCommerce: *secret* is that of its webhooks.
+
+    With the *url* of the shop, *consumer_key* and *consumer_secret* it is also asked for its orders, every *poll_minutes*.
+    """
 
     platform: Literal["woocommerce"]
     secret: Annotated[str, Field(min_length=4)]
+    url: str = ""
+    consumer_key: str = ""
+    consumer_secret: str = ""
+    poll_minutes: Annotated[int, Field(ge=1, le=1_440)] = 10
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> Self:
+        asking = (self.url, self.consumer_key, self.consumer_secret)
+        if any(asking) and not all(asking):
+            raise ValueError("to ask a shop, url, consumer_key and consumer_secret are needed")
+        parts = urlsplit(self.url)
+        if self.url and parts.scheme != "https" and parts.hostname not in {"127.0.0.1", "localhost"}:
+            raise ValueError("the url of a shop begins with https://, or the secret would be there for all to read")
+        return self
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,17 @@ import struct
 from base64 import b64decode, b64encode
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from pydantic import StringConstraints
 
 from core.errors import Forbidden, InvalidSetting
 
 ENCODED_KEY_LENGTH = 43
+EncodedKey = Annotated[str, StringConstraints(pattern=rf"^[A-Za-z0-9+/]{{{ENCODED_KEY_LENGTH}}}$")]
+"""An EncodingAESKey: whatever has this form is the base64 of 32 bytes."""
+
 _BLOCK = 32
 _KEY_BYTES = 32
 _RANDOM_BYTES = 16

@@ -6,8 +6,9 @@ from typing import Any
 
 from core.errors import InvalidEvent
 from ingest.callback import Document
+from ingest.links.link import hinted
 from ingest.proof import made_of, text
-from ingest.tokens import TOKEN_LENGTH_MAX
+from ingest.tokens import Tokens
 from ingest.wechat.markup import Fields, created_at
 
 PROPERTY_LENGTH_MAX = 1_024
@@ -22,10 +23,14 @@ _LEFT_OUT_OF_PLACES = frozenset(["Latitude", "Longitude", "Precision"])
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """For whom the platform speaks: the *channel*, the app in which openids are valid, and where its unionids are."""
+    """For whom the platform speaks: the *channel*, the app in which openids are valid, and where its unionids are.
+
+    *tokens* are those of our links, by which a scene is known for one.
+    """
 
     channel: str
     app_id: str
+    tokens: Tokens
     unionid_scope: str = ""
 
 
@@ -57,8 +62,7 @@ def _scanned(told: Fields, whose: Whose) -> Sequence[Document]:
 
 def _scanned_as(kind: str, scene: str, told: Fields, whose: Whose) -> Document:
     document = _event(told, whose, kind, {"scene": scene} if scene else {})
-    if scene.isascii() and scene.isalnum() and len(scene) <= TOKEN_LENGTH_MAX:
-        document["identifiers"].append({"namespace": "link_token", "value": scene, "role": "hint"})
+    document["identifiers"] += hinted(scene, whose.tokens)
     return document
 
 
@@ -75,7 +79,11 @@ def _revoked(told: Fields, whose: Whose) -> Sequence[Document]:
 
 
 def _clicked(told: Fields, whose: Whose) -> Sequence[Document]:
-    return [_event(told, whose, "official_account.menu_clicked", _properties(told))]
+    """What a menu leads to is the key of the callback, whatever it is: an address, a page, a key of the account's own."""
+    properties = {name: value for name, value in _properties(told).items() if name != "EventKey"}
+    led_to = _shortened(text(told, "EventKey"))
+    named = {_LED_TO.get(text(told, "Event"), "key"): led_to} if led_to else {}
+    return [_event(told, whose, "official_account.menu_clicked", {**properties, **named})]
 
 
 def _answered(told: Fields, whose: Whose) -> Sequence[Document]:
@@ -124,6 +132,7 @@ def _unknown(told: Fields, whose: Whose) -> Sequence[Document]:
     return [_event(told, whose, "track", {"event": text(told, "Event"), **_properties(told)})]
 
 
+_LED_TO = {"VIEW": "url", "view_miniprogram": "path"}
 _ORDERED = {"channels_ec_order_new": "order.placed", "channels_ec_order_pay": "order.paid"}
 
 _READERS: Mapping[str, Callable[[Fields, Whose], Sequence[Document]]] = {

@@ -8,13 +8,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from core.errors import InvalidEvent
 from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.intake import Intake
+from ingest.proof import text
 from ingest.taking import known, received, respond, take
+from ingest.tokens import Tokens
 from ingest.wechat import envelope, events, markup
-from ingest.wechat.crypto import ENCODED_KEY_LENGTH, Secretbox
+from ingest.wechat.crypto import EncodedKey, Secretbox
 from ingest.wechat.events import Whose
 
 
@@ -22,13 +25,13 @@ class WeChatAccount(Account):
     """An official account or mini-program. With an *encoding_aes_key* only what is encrypted is believed.
 
     *open_platform* is the scope of its unionids: the same word for all accounts bound to one Open Platform account.
+    *original_id* (`gh_…`) is what its callbacks are addressed to: with it nothing of another account is taken for its own.
     """
 
     app_id: str
+    original_id: str = ""
     token: Annotated[str, Field(min_length=3, max_length=32)]
-    encoding_aes_key: Annotated[
-        str | None, Field(min_length=ENCODED_KEY_LENGTH, max_length=ENCODED_KEY_LENGTH, pattern=r"^[A-Za-z0-9+/]+$")
-    ] = None
+    encoding_aes_key: EncodedKey | None = None
     secret: str | None = None
     open_platform: str = ""
     kind: Literal["official_account", "mini_program"] = "official_account"
@@ -37,7 +40,9 @@ class WeChatAccount(Account):
 
 @dataclass(frozen=True)
 class WeChat(Accounted[WeChatAccount]):
-    """The protocol of the account called *name*."""
+    """The protocol of the account called *name*; *tokens* are those of our links."""
+
+    tokens: Tokens
 
     family = "wechat"
     answer = Answer(b"success")
@@ -63,14 +68,16 @@ class WeChat(Accounted[WeChatAccount]):
         return self._box.opened(encrypted, {self.account.app_id})
 
     def documents(self, content: bytes, _: Callback) -> Sequence[Document]:
-        """Return the events that *content* tells."""
-        account = self.account
-        return events.documents(markup.fields(content), Whose(account.kind, account.app_id, account.open_platform))
+        """Return the events that *content* tells. Raises `InvalidEvent` where it is addressed to another account."""
+        told, account = markup.fields(content), self.account
+        if account.original_id and text(told, "ToUserName") != account.original_id:
+            raise InvalidEvent("another_account", "it is addressed to another account", "/ToUserName")
+        return events.documents(told, Whose(account.kind, account.app_id, self.tokens, account.open_platform))
 
 
-def routes(intake: Intake, accounts: Mapping[str, WeChatAccount], public_url: str) -> APIRouter:
-    """Return the addresses to paste into the platform's console, one for each account."""
-    platforms = {name: WeChat(name, account) for name, account in accounts.items()}
+def routes(intake: Intake, accounts: Mapping[str, WeChatAccount], public_url: str, tokens: Tokens) -> APIRouter:
+    """Return the addresses to paste into the platform's console, one for each account; *tokens* are those of our links."""
+    platforms = {name: WeChat(name, account, tokens) for name, account in accounts.items()}
     router = APIRouter(prefix="/collect/wechat", tags=["collecting"], route_class=RawRoute)
 
     @router.get("/{account}")

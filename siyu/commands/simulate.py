@@ -10,7 +10,7 @@ import typer
 
 from core import settings
 from ingest import channels
-from siyu.simulators import ads, mail, orders, sms, webhook
+from siyu.simulators import ads, mail, orders, sms, webhook, wechat, wecom
 from siyu.simulators.sending import Simulator
 from siyu.terminal import Exit, fail, write_json, write_table
 
@@ -83,6 +83,20 @@ def simulate_ads(account: str, url: Url = HERE, as_json: AsJson = False) -> None
     """An ad platform that reports clicks: Tencent, Ocean Engine, Baidu, or Kuaishou."""
     found = _account(channels.read(settings.load().channels_file).ads, account)
     judged(ads.simulator(account, found), url, as_json)
+
+
+@app.command("wechat")
+def simulate_wechat(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """WeChat, towards the server of an official account or a mini-program."""
+    found = _account(channels.read(settings.load().channels_file).wechat, account)
+    judged(wechat.simulator(account, found), url, as_json)
+
+
+@app.command("wecom")
+def simulate_wecom(account: str, url: Url = HERE, as_json: AsJson = False) -> None:
+    """WeCom, towards the server of a corp or a suite."""
+    found = _account(channels.read(settings.load().channels_file).wecom, account)
+    judged(wecom.simulator(account, found), url, as_json)
 
 
 def _account(accounts: Mapping[str, Found], name: str) -> Found:

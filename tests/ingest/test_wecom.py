@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from core.errors import Unavailable
+from ingest.channels import Channels
+from ingest.links.link import Signs
 from ingest.wechat.crypto import Secretbox, signature
-from tests.ingest.collecting import Collecting
+from tests.ingest.collecting import SIGNING_KEY, Collecting
 from tests.ingest.wechat.test_crypto import WECOM, WECOM_KEY
 
 CORP = "ww6a112864f8022910"
@@ -20,8 +22,11 @@ CUSTOMER = "wmAJ2GCAAAme1XQRC-NI-q0_ZM9ukoAw"
 BOX = Secretbox.of(WECOM_KEY)
 
 
-def collecting(now: datetime = AT) -> Collecting:
-    return Collecting({"wecom": {"hq": {"corp_id": CORP, "token": TOKEN, "encoding_aes_key": WECOM_KEY}}}, now)
+ACCOUNT = {"corp_id": CORP, "token": TOKEN, "encoding_aes_key": WECOM_KEY}
+
+
+def collecting(now: datetime = AT, **more: str) -> Collecting:
+    return Collecting({"wecom": {"hq": {**ACCOUNT, **more}}}, now)
 
 
 def query(encrypted: str, stamp: str = STAMP) -> dict[str, str]:
@@ -82,14 +87,23 @@ def test_the_public_sample_is_opened_and_kept() -> None:
 
 
 def test_who_is_added_brings_the_state_of_the_code_along() -> None:
-    (event,) = told("add_external_contact", State="dAW78yeSNC", WelcomeCode="SECRET")
+    token = Signs.of(SIGNING_KEY).follow.written(7)
+
+    (event,) = told("add_external_contact", State=token, WelcomeCode="SECRET")
 
     assert event["type"] == "wecom.contact_added"
     assert event["identifiers"] == [
         {"namespace": "wecom_external_userid", "scope": CORP, "value": CUSTOMER, "role": "subject"},
-        {"namespace": "link_token", "scope": "", "value": "dAW78yeSNC", "role": "hint"},
+        {"namespace": "link_token", "scope": "", "value": token, "role": "hint"},
     ]
-    assert event["properties"] == {"employee": "zhangsan", "state": "dAW78yeSNC"}
+    assert event["properties"] == {"employee": "zhangsan", "state": token}
+
+
+def test_a_state_of_another_is_none_of_our_links() -> None:
+    (event,) = told("add_external_contact", State="dAW78yeSNC")
+
+    assert event["properties"]["state"] == "dAW78yeSNC"
+    assert [each["namespace"] for each in event["identifiers"]] == ["wecom_external_userid"]
 
 
 @pytest.mark.parametrize(
@@ -170,3 +184,57 @@ def test_while_the_log_is_down_the_platform_is_told_to_come_again() -> None:
     assert post(to, xml("add_external_contact")).status_code == 503
     assert post(to, xml("add_external_contact")).status_code == 200
     assert len(to.events) == 1
+
+
+# Service providers
+
+SUITE = "ww4asffe99e54c0f4c"
+
+
+def of_suite(corp: str, info: str = "change_external_contact", **fields: str) -> str:
+    head = {"SuiteId": SUITE, "AuthCorpId": corp, "InfoType": info, "TimeStamp": STAMP}
+    return "<xml>" + "".join(f"<{name}>{value}</{name}>" for name, value in (head | fields).items() if value) + "</xml>"
+
+
+def test_a_suite_tells_the_customers_of_several_corps_apart() -> None:
+    to = collecting(suite_id=SUITE)
+    contact = {"ChangeType": "add_external_contact", "UserID": "zhangsan", "ExternalUserID": CUSTOMER}
+
+    for corp in ("ww1", "ww2"):
+        assert post(to, of_suite(corp, **contact), SUITE).status_code == 200
+
+    assert [event["identifiers"][0]["scope"] for event in to.events] == [f"ww1.{SUITE}", f"ww2.{SUITE}"]
+    assert len({event["id"] for event in to.events}) == 2
+
+
+def test_a_customer_of_no_corp_is_kept_and_linked_to_nobody() -> None:
+    to = collecting(suite_id=SUITE)
+
+    assert post(to, of_suite("", ChangeType="del_follow_user", ExternalUserID=CUSTOMER), SUITE).status_code == 200
+    assert not to.events
+    assert [kept.headers["code"] for kept in to.quarantined] == ["missing"]
+
+
+def test_the_ticket_of_a_suite_is_nobodys_to_read() -> None:
+    to = collecting(suite_id=SUITE)
+
+    assert post(to, of_suite("", "suite_ticket", SuiteTicket="SECRET"), SUITE).status_code == 200
+    assert [event["properties"]["event"] for event in to.events] == ["suite_ticket"]
+    assert "SECRET" not in str(to.events)
+
+
+@pytest.mark.parametrize(("receive_id", "receiver", "status"), [("", "", 200), ("", SUITE, 403), ("wx9", "wx9", 200)])
+def test_for_whom_it_is_sealed_can_be_said(receive_id: str, receiver: str, status: int) -> None:
+    to = collecting(suite_id=SUITE, receive_id=receive_id)
+    contact = {"ChangeType": "add_external_contact", "ExternalUserID": CUSTOMER}
+
+    assert post(to, of_suite("ww1", **contact), receiver).status_code == status
+
+
+@pytest.mark.parametrize("key", ["A" * 42, "A" * 44, "-" * 43, "A" * 42 + "\n", "A" * 42 + "é"])
+@pytest.mark.parametrize("family", ["wecom", "wechat"])
+def test_a_key_of_another_form_is_no_account(family: str, key: str) -> None:
+    account = ACCOUNT if family == "wecom" else {"app_id": "wx1", "token": TOKEN}
+
+    with pytest.raises(ValueError, match="encoding_aes_key"):
+        Channels.model_validate({family: {"main": account | {"encoding_aes_key": key}}})

@@ -11,8 +11,9 @@ import pytest
 from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]
 
 from core.errors import Unavailable
+from ingest.links.link import Signs
 from ingest.wechat.crypto import signature
-from tests.ingest.collecting import Collecting
+from tests.ingest.collecting import SIGNING_KEY, Collecting
 from tests.ingest.wechat.test_crypto import APP_ID, SAFE, SAMPLE_KEY
 
 TOKEN = "AAAAA"
@@ -143,11 +144,47 @@ def test_each_event_has_its_type(name: str, kind: str) -> None:
         assert "23.1" not in str(event)
 
 
-def test_who_follows_by_a_code_brings_its_scene_along() -> None:
-    (event,) = told(Event="subscribe", EventKey="qrscene_dAW78yeSNC", Ticket="T")
+@pytest.mark.parametrize(("name", "prefix"), [("subscribe", "qrscene_"), ("SCAN", "")])
+def test_who_comes_by_the_code_of_one_of_our_links_brings_its_token_along(name: str, prefix: str) -> None:
+    token = Signs.of(SIGNING_KEY).follow.written(7)
 
-    assert event["properties"] == {"scene": "dAW78yeSNC"}
-    assert event["identifiers"][1] == {"namespace": "link_token", "scope": "", "value": "dAW78yeSNC", "role": "hint"}
+    (event,) = told(Event=name, EventKey=prefix + token, Ticket="T")
+
+    assert event["properties"] == {"scene": token}
+    assert event["identifiers"][1] == {"namespace": "link_token", "scope": "", "value": token, "role": "hint"}
+
+
+@pytest.mark.parametrize("scene", ["123123", "dAW78yeSNC", Signs.of(b"another key").follow.written(7)])
+def test_another_scene_is_none_of_our_links(scene: str) -> None:
+    (event,) = told(Event="subscribe", EventKey=f"qrscene_{scene}", Ticket="T")
+
+    assert event["properties"] == {"scene": scene}
+    assert [each["namespace"] for each in event["identifiers"]] == ["wechat_openid"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "named"),
+    [
+        ("VIEW", "https://siyu.example/a?b=1", {"url": "https://siyu.example/a?b=1"}),
+        ("CLICK", "V1001", {"key": "V1001"}),
+        ("view_miniprogram", "pages/index", {"path": "pages/index"}),
+        ("scancode_push", "scan1", {"key": "scan1"}),
+        ("CLICK", "", {}),
+    ],
+)
+def test_a_menu_tells_what_it_led_to(name: str, key: str, named: dict[str, str]) -> None:
+    (event,) = told(Event=name, EventKey=key, MenuId="3")
+
+    assert event["properties"] == {"MenuId": "3", **named}
+
+
+@pytest.mark.parametrize(("original_id", "kinds"), [("gh_1", ["official_account.followed"]), ("gh_2", [])])
+def test_what_is_addressed_to_another_account_is_kept_and_not_believed(original_id: str, kinds: list[str]) -> None:
+    to = collecting(PLAIN | {"original_id": original_id})
+
+    assert post(to, xml(Event="subscribe")).content == b"success"
+    assert [event["type"] for event in to.events] == kinds
+    assert [kept.headers["code"] for kept in to.quarantined] == ([] if kinds else ["another_account"])
 
 
 def test_who_leaves_is_to_be_forgotten() -> None:
