@@ -14,6 +14,7 @@ from ingest.links.link import Signs
 from ingest.links.routes import Book, following, minting
 from ingest.mail import collecting as mail
 from ingest.mail.amazon import Fetch, fetched
+from ingest.mini import collecting as mini
 from ingest.orders import collecting as orders
 from ingest.pages import collecting as pages
 from ingest.sms import collecting as sms
@@ -57,5 +58,6 @@ def routers(ground: Ground) -> list[APIRouter]:
         orders.routes(intake, channels.orders, public_url),
         webhooks.routes(intake, channels.webhooks, public_url),
         official_account.routes(intake, channels.wechat, public_url),
+        mini.routes(mini.minis(intake, ground.find_key, channels.mini, ground.signing_key)),
         pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url)),
     ]
