@@ -196,11 +196,12 @@ def test_only_the_phone_that_logged_in_speaks_for_its_owner(
     collecting: Collecting, users: MiniProgramUsers, what: str, spoiled: str
 ) -> None:
     sealed = session(collecting, users)
-    shown = {
+    shown: Mapping[str, Mapping[str, Any]] = {
         "phone": {"code": users.phone_code("anna")},
         "events": {"events": [read()]},
-    }.get(what, users.encrypted("anna", {"phoneNumber": "1", "openGId": "g"}))
-    asks: dict[str, Any] = {"session": sealed, **shown}
+    }
+    encrypted = users.encrypted("anna", {"phoneNumber": "1", "openGId": "g"})
+    asks: dict[str, Any] = {"session": sealed, **shown.get(what, encrypted)}
     match spoiled:
         case "forged":
             asks["session"] = sealed[:-3] + ("AAA" if sealed[-3:] != "AAA" else "BBB")
@@ -520,23 +521,20 @@ def test_what_the_log_has_not_is_sent_again(collecting: Collecting) -> None:
 def test_what_no_mini_program_of_ours_would_send_is_not_taken(
     collecting: Collecting, users: MiniProgramUsers, what: str, given: Any, status: int
 ) -> None:
-    fields: dict[str, Any] = {
+    good: Mapping[str, Mapping[str, Any]] = {
         "login": {"code": "c"},
         "open": {"article": "a"},
         "phone": {"session": "s", "code": "c"},
         "events": {"events": [read()]},
-    }.get(what, {"session": "s", "encryptedData": "e", "iv": "i"})
+    }
+    fields = good.get(what, {"session": "s", "encryptedData": "e", "iv": "i"})
     before = len(users.asked)
 
     if isinstance(given, bytes):
         packed = {"Content-Encoding": "gzip"} if given[:2] == b"\x1f\x8b" else {}
         answer = collecting.send("POST", f"/mini/main/{what}", content=given, headers=packed)
     else:
-        answer = (
-            asked(collecting, what, **fields, **given)
-            if "openid" in given
-            else asked(collecting, what, **(fields | given))
-        )
+        answer = asked(collecting, what, **{**fields, **given})
 
     assert answer.status_code == status, answer.text
     assert (collecting.events, collecting.quarantined) == ([], [])
