@@ -21,6 +21,7 @@ from ingest.sms import collecting as sms
 from ingest.spool import Spool
 from ingest.tracking import routes as tracking
 from ingest.wechat import official_account
+from ingest.wechat.oauth import access_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,6 @@ def routers(ground: Ground) -> list[APIRouter]:
         orders.routes(intake, channels.orders, public_url),
         webhooks.routes(intake, channels.webhooks, public_url),
         official_account.routes(intake, channels.wechat, public_url),
-        mini.routes(mini.minis(intake, ground.find_key, channels.mini, ground.signing_key)),
+        mini.routes(mini.minis(intake, ground.find_key, channels.mini, ground.signing_key, access_tokens)),
         pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url)),
     ]

@@ -1,6 +1,6 @@
 """What mini-programs ask and tell: `/siyu-mini.js` and `/mini/{name}/…`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -25,7 +25,6 @@ from ingest.pages.scripts import script, served
 from ingest.pages.shares import Shares, shared
 from ingest.proof import text
 from ingest.taking import known
-from ingest.wechat.oauth import access_tokens
 
 ASKING_BYTES_MAX = 16 << 10
 ENCRYPTED_LENGTH_MAX = 4_096
@@ -176,8 +175,14 @@ class Minis:
         return program, asked
 
 
-def minis(intake: Intake, find_key: FindKey, accounts: Mapping[str, MiniAccount], signing_key: bytes) -> Minis:
-    """Return all mini-programs of an installation."""
+def minis(
+    intake: Intake,
+    find_key: FindKey,
+    accounts: Mapping[str, MiniAccount],
+    signing_key: bytes,
+    access_tokens: Callable[[MiniAccount], AccessToken],
+) -> Minis:
+    """Return all mini-programs of an installation; *access_tokens* gives each what knows its access token."""
     shares = Shares(signing_key)
     programs = {
         name: Mini(intake, name, account, Sessions(signing_key, name, account), shares, access_tokens(account))

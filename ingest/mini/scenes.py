@@ -1,7 +1,9 @@
 """By what a mini-program was opened: WeChat's scene numbers. Pure; a number that is not here is kept as it is."""
 
 from collections.abc import Mapping
+from typing import TypeGuard
 
+NUMBER_MAX = 1_000_000  # what is no less is no scene
 SINGLE_PAGE = 1154  # a page seen from Moments without the mini-program: nobody can log in there
 
 NAMES: Mapping[int, str] = {
@@ -44,11 +46,17 @@ _SHARED: Mapping[str, str] = {
 }
 
 
-def name(scene: int) -> str | None:
-    """Return what *scene* is called here; `None` for one that is not known."""
-    return NAMES.get(scene)
+def read(scene: object) -> Mapping[str, object]:
+    """Return *scene*, and what it is called here, as properties; one that is not known has no name."""
+    if not _is_number(scene):
+        return {}
+    return {"scene": scene, "opened_by": NAMES.get(scene)}
 
 
 def shared_to(scene: object) -> str:
     """Return to whom a link was passed on that was opened by *scene*, as events have it."""
-    return _SHARED.get(NAMES.get(scene, ""), "other") if isinstance(scene, int) else "other"
+    return _SHARED.get(NAMES.get(scene, ""), "other") if _is_number(scene) else "other"
+
+
+def _is_number(scene: object) -> TypeGuard[int]:
+    return isinstance(scene, int) and not isinstance(scene, bool) and 0 < scene < NUMBER_MAX

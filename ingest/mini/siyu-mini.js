@@ -162,7 +162,7 @@ function login() {
   if (logging) return logging;
   if (launch.scene === SINGLE_PAGE) return Promise.reject(new Error("nobody can log in on a single page"));
   var attempt = new Promise(function (done, failed) {
-    wx.login({ success: function (answer) { done(answer.code); }, fail: failed });
+    wx.login({ timeout: 10000, success: function (answer) { done(answer.code); }, fail: failed });
   }).then(function (code) {
     return post("/login", { code: code, launch: launch });
   }).then(function (answer) {

@@ -89,20 +89,17 @@ def hints(launch: Mapping[str, Any]) -> list[Document]:
 
 def parameter(launch: Mapping[str, Any]) -> str:
     """Return the parameter of the mini-program code that was scanned; it comes written as in an address."""
-    return unquote(text(part(launch, "query"), "scene"))
+    return _storable(unquote(text(part(launch, "query"), "scene")))
 
 
 def opened_by(launch: Mapping[str, Any]) -> Document:
     """Return by what a mini-program was opened, as properties. A scene that is not known keeps its number."""
-    number = launch.get("scene")
-    scene = number if isinstance(number, int) and not isinstance(number, bool) else None
     return said(
         {
-            "scene": scene,
-            "opened_by": scenes.name(scene) if scene is not None else None,
-            "path": text(launch, "path"),
+            **scenes.read(launch.get("scene")),
+            "path": _storable(text(launch, "path")),
             "parameter": parameter(launch),
-            "referrer_app_id": text(launch, "referrer_app_id"),
+            "referrer_app_id": _storable(text(launch, "referrer_app_id")),
         }
     )
 
@@ -169,6 +166,11 @@ def _share(event: Mapping[str, Any], launch: Mapping[str, Any]) -> Document:
     return {"share": {"token": token, "scene": scenes.shared_to(launch.get("scene"))}}
 
 
+def _storable(written: str) -> str:
+    """What an address says must not cost the event: who logs in by it, logs in."""
+    return written.replace("\0", "").encode(errors="replace").decode()
+
+
 def _url(launch: Mapping[str, Any]) -> str:
-    query = {name: value for name, value in part(launch, "query").items() if isinstance(value, str)}
+    query = {name: _storable(value) for name, value in part(launch, "query").items() if isinstance(value, str)}
     return f"?{urlencode(query)}" if query else ""

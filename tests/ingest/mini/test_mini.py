@@ -2,14 +2,18 @@
 
 import gzip
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import Unavailable
 from ingest.mini import scenes
+from ingest.mini.account import MiniAccount
+from ingest.mini.telling import Told
 from ingest.pages.scripts import script
 from ingest.pages.shares import Shares
 from siyu.simulators.mini_program import CODE_SECONDS, MiniProgramUsers, Owner
@@ -489,6 +493,56 @@ def test_what_is_sent_twice_is_the_same_event(collecting: Collecting, users: Min
     assert (first["source"], first["id"]) == (again["source"], again["id"])
 
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+told_events = st.dictionaries(
+    st.sampled_from(["id", "type", "occurred_at", "article", "share", "launch", "properties", "context"]),
+    json_values
+    | st.fixed_dictionaries({}, optional=dict.fromkeys(("scene", "path", "query", "token", "id"), json_values))
+    | st.sampled_from(["article.read", "order.paid", NOW.isoformat(), "0001-01-01T00:00:00+23:59", "9999-12-31"]),
+)
+
+
+@given(told_events | json_values, st.datetimes(timezones=st.just(UTC)) | st.none())
+def test_whatever_a_phone_writes_it_names_nobody_but_itself(written: object, sent_at: datetime | None) -> None:
+    told = Told(MiniAccount(app_id=APP, secret=SECRET), PHONE_ID, None, NOW, sent_at)
+
+    document = SHARES.amended(told.document(written))
+
+    if isinstance(written, dict):
+        assert isinstance(document, dict)
+        named = [each for each in document["identifiers"] if each.get("role") != "hint"]
+        assert [(each["namespace"], each["scope"], each["value"]) for each in named] == [PHONE]
+
+
+@pytest.mark.parametrize(
+    "launch",
+    [
+        {"scene": 2**62, "path": "a\0b", "query": {"scene": "%00", "utm_source": "\0"}},
+        {"scene": True, "path": ["x"], "query": {"scene": {"a": 1}, "gdt_vid": 7}, "referrer_app_id": None},
+        {"path": "x" * 9_000, "query": {"scene": "%ED%A0%80" * 100}},
+    ],
+)
+def test_however_one_came_one_logs_in(collecting: Collecting, users: MiniProgramUsers, launch: Any) -> None:
+    assert session(collecting, users, launch=launch)
+
+    assert [who(event) for event in collecting.events] == [ANNA]
+    assert collecting.quarantined == []
+
+
+def test_what_is_nested_too_deep_is_a_bad_event(collecting: Collecting) -> None:
+    deep: Any = []
+    for _ in range(200):
+        deep = [deep]
+
+    answer = asked(collecting, "events", events=[read(properties={"x": deep}), read(id="2")])
+
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+
+
 # Who may ask
 
 
@@ -503,7 +557,7 @@ def test_what_the_log_has_not_is_sent_again(collecting: Collecting) -> None:
 
 @pytest.mark.parametrize("what", ["login", "open", "phone", "encrypted-phone", "group", "events"])
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("spoiled", "status"),
     [
         ({"writeKey": "unknown"}, 401),
         ({"writeKey": "reader"}, 403),
@@ -519,7 +573,7 @@ def test_what_the_log_has_not_is_sent_again(collecting: Collecting) -> None:
     ],
 )
 def test_what_no_mini_program_of_ours_would_send_is_not_taken(
-    collecting: Collecting, users: MiniProgramUsers, what: str, given: Any, status: int
+    collecting: Collecting, users: MiniProgramUsers, what: str, spoiled: Any, status: int
 ) -> None:
     good: Mapping[str, Mapping[str, Any]] = {
         "login": {"code": "c"},
@@ -530,11 +584,11 @@ def test_what_no_mini_program_of_ours_would_send_is_not_taken(
     fields = good.get(what, {"session": "s", "encryptedData": "e", "iv": "i"})
     before = len(users.asked)
 
-    if isinstance(given, bytes):
-        packed = {"Content-Encoding": "gzip"} if given[:2] == b"\x1f\x8b" else {}
-        answer = collecting.send("POST", f"/mini/main/{what}", content=given, headers=packed)
+    if isinstance(spoiled, bytes):
+        packed = {"Content-Encoding": "gzip"} if spoiled[:2] == b"\x1f\x8b" else {}
+        answer = collecting.send("POST", f"/mini/main/{what}", content=spoiled, headers=packed)
     else:
-        answer = asked(collecting, what, **{**fields, **given})
+        answer = asked(collecting, what, **{**fields, **spoiled})
 
     assert answer.status_code == status, answer.text
     assert (collecting.events, collecting.quarantined) == ([], [])
