@@ -10,7 +10,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Str
 
 from core.errors import InvalidEvent
 from core.event import Trust, first_fault
-from core.keys import Key
 from ingest import body
 from ingest.auth import FindKey, writer
 from ingest.http import EVENTS_MAX, RawRoute
@@ -139,7 +138,8 @@ class Mini:
         session = self._session(telling, telling.session) if telling.session else None
         told = Told(self.account, telling.anonymous_id, session, self.intake.clock(), telling.sent_at)
         documents = [self.shares.amended(told.document(event)) for event in telling.events]
-        return await self.intake.take(documents, self._sender(Trust.SERVER if session else Trust.BROWSER))
+        # By a source of its own: a phone, which chooses its ids, must not take the id of what we vouch for.
+        return await self.intake.take(documents, sender(f"mini:{self.name}:phones", _trust(session)))
 
     async def _phoned(self, session: Session, told: Mapping[str, Any], once: str) -> Mapping[str, object]:
         check_watermark(told, self.account.app_id)
@@ -154,10 +154,7 @@ class Mini:
         return self.sessions.opened(sealed, asked.anonymous_id, self.intake.clock())
 
     async def _take(self, documents: Sequence[object]) -> None:
-        await self.intake.take_all(documents, self._sender(Trust.SERVER), b"")
-
-    def _sender(self, trust: Trust) -> Key:
-        return sender(f"mini:{self.name}", trust)
+        await self.intake.take_all(documents, sender(f"mini:{self.name}"), b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +234,10 @@ def routes(minis: Minis) -> APIRouter:
         return _json(await program.tell(telling), 202)
 
     return router
+
+
+def _trust(session: Session | None) -> Trust:
+    return Trust.SERVER if session else Trust.BROWSER
 
 
 def _read(content: bytes, kind: type[A]) -> A:

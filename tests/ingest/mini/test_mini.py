@@ -334,6 +334,7 @@ def test_a_phone_has_the_same_link_however_often_it_opens(collecting: Collecting
     ("came_by", "parent"),
     [
         (ANOTHERS, ANOTHERS),
+        (SHARES.own("a", OTHER_PHONE_ID, "h5"), SHARES.own("a", OTHER_PHONE_ID, "h5")),  # of a page of ours
         (None, None),
         (OWN, None),  # nobody comes by himself
         (SHARES.own("b", OTHER_PHONE_ID, APP), None),  # of another article
@@ -399,7 +400,7 @@ def test_who_has_logged_in_is_named_by_all_that_he_does(collecting: Collecting, 
     _, known, anonymous = collecting.events
     assert (who(known), known["trust"]) == (ANNA, "server")
     assert (who(anonymous), anonymous["trust"]) == ({PHONE}, "browser")
-    assert known["source"] == anonymous["source"] == "mini:main"
+    assert known["source"] == anonymous["source"] == "mini:main:phones"
 
 
 def test_whatever_a_phone_says_of_itself_names_nobody(collecting: Collecting, users: MiniProgramUsers) -> None:
@@ -421,7 +422,9 @@ def test_whatever_a_phone_says_of_itself_names_nobody(collecting: Collecting, us
     assert refused.status_code == 400
     assert (who(anonymous), who(known)) == ({PHONE}, {("wechat_openid", APP, "oBen"), PHONE})
     assert {event["strength"] for event in (anonymous, known)} == {"observed"}
-    assert {(event["source"], event["channel"]) for event in (anonymous, known)} == {("mini:main", "mini_program")}
+    assert {(event["source"], event["channel"]) for event in (anonymous, known)} == {
+        ("mini:main:phones", "mini_program")
+    }
 
 
 @pytest.mark.parametrize("kind", ["order.paid", "consent.given", "identify", "person.tagged", "mini_program.paid", "x"])
@@ -491,6 +494,16 @@ def test_what_is_sent_twice_is_the_same_event(collecting: Collecting, users: Min
 
     first, _, again = collecting.events
     assert (first["source"], first["id"]) == (again["source"], again["id"])
+
+
+def test_a_phone_cannot_take_the_place_of_what_we_say(collecting: Collecting) -> None:
+    """An event is taken once by source and id, and a link's token is known to whoever got the link."""
+    asked(collecting, "events", events=[read(id=f"shared-{OWN}")])
+    asked(collecting, "open", article="a")
+
+    told, ours = collecting.events
+    assert told["id"] == ours["id"]
+    assert told["source"] != ours["source"]
 
 
 json_values = st.recursive(
