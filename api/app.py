@@ -17,6 +17,7 @@ from core import database, http
 from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
+from core.raw import Direct
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -60,9 +61,11 @@ def create(
         clock=clock,
     )
     app.add_exception_handler(Moved, on_moved)
+    served = answering() if routers is None else routers
+    app.add_middleware(Direct, routers=served)
     app.add_middleware(KeepSlashes)
     http.install(app)
-    for router in answering() if routers is None else routers:
+    for router in served:
         app.include_router(router)
     return app
 

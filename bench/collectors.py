@@ -2,7 +2,8 @@
 
 A server of one process runs on embedded PostgreSQL (or the log that `--log` names), and beside the collectors, on the same
 server, a bare Starlette route that reads the body and answers. A second process asks each of them in turn, by connections
-that stay open, several rounds: what counts is the share that a collector reaches of the bare route within one run.
+that stay open, several rounds: what counts is the share that a collector reaches of the bare route within one run. At last links
+are followed at a steady pace, whatever the answers take, while events come in at half the rate that was reached.
 """
 
 import argparse
@@ -32,12 +33,14 @@ from core.database import transaction
 from core.event import Trust
 from core.keys import Scope as KeyScope
 from ingest.links.link import Signs
-from siyu.serving import Role, application
+from siyu.serving import Role, application, prepare_interpreter
 from siyu.system import System, opened
 
 PORT = 8651
 CONNECTIONS = 256
 ROUND_SECONDS = 4.0
+LINKS_PER_SECOND = 200
+PACED_SECONDS = 20.0
 LINKS = 1_000_000
 
 
@@ -85,6 +88,7 @@ def _arguments() -> argparse.Namespace:
 def _serve(links: int) -> None:
     with opened() as system:
         known = _prepared(system, links)
+        prepare_interpreter()
         ours = application(system, {Role.COLLECT})
         bare = Starlette(routes=[Route("/bare", _bare, methods=["GET", "POST"])])
 
@@ -132,7 +136,7 @@ async def _measure(known: Mapping[str, Any], rounds: int) -> dict[str, Any]:
         for name, requests in asked.items():
             taken[name].append(await _round(requests))
     rates = {name: statistics.median(len(each) / ROUND_SECONDS for each in told) for name, told in taken.items()}
-    return {
+    figures: dict[str, Any] = {
         name: {
             "per_second": round(rates[name]),
             "of_bare": round(rates[name] / rates["bare"], 3),
@@ -140,6 +144,32 @@ async def _measure(known: Mapping[str, Any], rounds: int) -> dict[str, Any]:
         }
         for name, told in taken.items()
     }
+    half = rates["POST /v1/events"] / 2
+    paced = await asyncio.gather(
+        _pace(asked["GET /s/{token}"], LINKS_PER_SECOND, 32), _pace(asked["POST /v1/events"], half, 128)
+    )
+    figures["paced"] = {
+        f"GET /s/{{token}}, {LINKS_PER_SECOND} a second": _milliseconds(paced[0]),
+        f"POST /v1/events, {half:.0f} a second": _milliseconds(paced[1]),
+    }
+    return figures
+
+
+async def _pace(requests: Sequence[bytes], per_second: float, connections: int) -> list[float]:
+    """Ask *per_second* times a second, by turns on *connections*; a time counts from when the request was due."""
+    begun = time.perf_counter()
+    due = [at / per_second for at in range(int(PACED_SECONDS * per_second))]
+
+    async def one(turn: int) -> list[float]:
+        taken: list[float] = []
+        async with _connection() as (reader, writer):
+            for at in range(turn, len(due), connections):
+                await asyncio.sleep(begun + due[at] - time.perf_counter())
+                await _answered(reader, writer, requests[at % len(requests)])
+                taken.append(time.perf_counter() - begun - due[at])
+        return taken
+
+    return [seconds for each in await asyncio.gather(*map(one, range(connections))) for seconds in each]
 
 
 def _milliseconds(seconds: Sequence[float]) -> Mapping[str, float]:
@@ -159,14 +189,18 @@ async def _ask(requests: Sequence[bytes], until: float) -> list[float]:
     async with _connection() as (reader, writer):
         while time.perf_counter() < until:
             started = time.perf_counter()
-            writer.write(requests[len(taken) % len(requests)])
-            head = await reader.readuntil(b"\r\n\r\n")
-            if head[9:12] not in (b"202", b"200", b"302"):
-                raise SystemExit(f"answered {head[:200]!r}")
-            length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
-            await reader.readexactly(int(length or 0))
+            await _answered(reader, writer, requests[len(taken) % len(requests)])
             taken.append(time.perf_counter() - started)
     return taken
+
+
+async def _answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    if head[9:12] not in (b"202", b"200", b"302"):
+        raise SystemExit(f"answered {head[:200]!r}")
+    length = head.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
+    await reader.readexactly(int(length or 0))
 
 
 @asynccontextmanager

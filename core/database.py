@@ -72,9 +72,21 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     `Unavailable` where the server went away; after the latter it is not known whether the
     transaction was committed, so what runs in it must be harmless to repeat.
     """
+    with _errors_of_ours(), engine.begin() as connection:
+        yield connection
+
+
+def run_alone(engine: Engine, statement: str, parameters: Mapping[str, object]) -> Sequence[AnyRow]:
+    """Run one *statement* that is a transaction by itself, in one round trip, and return its rows; raises as `transaction`."""
+    with _errors_of_ours(), engine.connect() as connection:
+        alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+        return alone.execute(text(statement), parameters).all()
+
+
+@contextmanager
+def _errors_of_ours() -> Iterator[None]:
     try:
-        with engine.begin() as connection:
-            yield connection
+        yield
     except (DBAPIError, psycopg.Error) as error:
         raise _named(error) from error
     except PoolTimeout as error:

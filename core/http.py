@@ -5,8 +5,8 @@ repeats a value that the sender gave, and an error that nobody foresaw says no m
 in the log is found.
 """
 
+import random
 import re
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -78,7 +78,7 @@ def install(app: FastAPI) -> None:
     """Make every error of *app* a problem, give every request a trace id, and describe both in its OpenAPI document."""
     app.add_exception_handler(SiyuError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(HTTPException, _on_ours)
     app.add_middleware(Border)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign] # the way that FastAPI documents
 
@@ -137,7 +137,7 @@ _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0
 def _trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """Return the trace that the sender is in (W3C `traceparent`), or begin one."""
     given = next((_TRACEPARENT.fullmatch(value) for name, value in headers if name == b"traceparent"), None)
-    return given[1].decode() if given else secrets.token_hex(16)
+    return given[1].decode() if given else f"{random.getrandbits(128):032x}"
 
 
 def _add_headers(headers: MutableHeaders, trace_id: str) -> None:
@@ -148,7 +148,12 @@ def _add_headers(headers: MutableHeaders, trace_id: str) -> None:
 
 
 async def _on_ours(request: Request, error: Exception) -> JSONResponse:
-    return problem(request.scope, answer_to(error))
+    return answered(request.scope, error)
+
+
+def answered(scope: Scope, error: Exception) -> JSONResponse:
+    """Return the response to the request of *scope* that *error*, one of ours or Starlette's own, ended."""
+    return problem(scope, _answer_to_http(error) if isinstance(error, HTTPException) else answer_to(error))
 
 
 def answer_to(error: Exception) -> Answer:
@@ -197,12 +202,11 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     return said.partition(",")[0] if fault["type"].endswith("_parsing") else said
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+def _answer_to_http(error: HTTPException) -> Answer:
     status = HTTPStatus(error.status_code)
     code = re.sub(r"\W+", "_", status.phrase.lower())
     detail = status.description or status.phrase
-    return problem(request.scope, Answer(status, code, detail, headers=error.headers or {}))
+    return Answer(status, code, detail, headers=error.headers or {})
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -85,12 +85,15 @@ class BlindIndex:
     """Gives every identifier its id: an HMAC under the installation's key, so that ids tell nothing without the key."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = hmac.new(key, digestmod="sha256")
 
     def __call__(self, identifier: Identifier) -> IdentifierId:
         """Return `p(i)`: the first 128 bits of HMAC-SHA-256 over the text, as a version 8 UUID (RFC 9562, §5.8)."""
-        digest = hmac.digest(self._key, identifier.text.encode(), "sha256")
-        return IdentifierId(uuid8(digest))
+        keyed = (
+            self._keyed.copy()
+        )  # `hmac.digest` would let another thread run meanwhile, for longer than it takes itself
+        keyed.update(identifier.text.encode())
+        return IdentifierId(uuid8(keyed.digest()))
 
 
 def uuid8(digest: bytes) -> str:

@@ -22,7 +22,8 @@ _UNKNOWN = "this key is unknown or was revoked"
 class KeyCache:
     """Finds keys by *find*, in a thread, and remembers the answer for ten seconds: a revoked key works so long.
 
-    Secrets that open nothing are remembered apart, so that guessing drives no good key out.
+    However many ask for one key at the same time, it is looked up once. Secrets that open nothing are remembered apart, so that
+    guessing drives no good key out.
     """
 
     def __init__(self, find: Callable[[str], Key], now: Callable[[], float] = monotonic) -> None:
@@ -30,16 +31,29 @@ class KeyCache:
         self._now = now
         self._keys: dict[bytes, tuple[float, Key | None]] = {}
         self._refused: dict[bytes, tuple[float, Key | None]] = {}
+        self._asking: dict[bytes, asyncio.Task[Key | None]] = {}
 
     async def __call__(self, secret: str) -> Key:
         """Return the key that *secret* opens; raises `Unauthorized` where there is none."""
         digest = hashlib.sha256(secret.encode()).digest()
         until_seconds, key = self._keys.get(digest) or self._refused.get(digest) or (0.0, None)
         if until_seconds <= self._now():
-            key = await asyncio.to_thread(self._found, secret)
-            self._remember(digest, key)
+            key = await asyncio.shield(self._asked(digest, secret))
         if key is None:
             raise Unauthorized(_UNKNOWN)
+        return key
+
+    def _asked(self, digest: bytes, secret: str) -> "asyncio.Task[Key | None]":
+        if digest not in self._asking:
+            self._asking[digest] = asyncio.create_task(self._ask(digest, secret))
+        return self._asking[digest]
+
+    async def _ask(self, digest: bytes, secret: str) -> Key | None:
+        try:
+            key = await asyncio.to_thread(self._found, secret)
+            self._remember(digest, key)
+        finally:
+            del self._asking[digest]
         return key
 
     def _found(self, secret: str) -> Key | None:

@@ -1,15 +1,15 @@
 """Collecting over HTTP: `POST /v1/events`."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
 from core.errors import InvalidEvent
+from core.raw import RawRoute
 from core.submission import Submission
 from ingest import body
 from ingest.auth import FindKey, secret_in, writer
@@ -78,14 +78,6 @@ def _batch(document: Mapping[str, object]) -> Sequence[object]:
     if len(document) > 1:
         raise InvalidEvent("unexpected_field", "beside `events` there is nothing but `writeKey`")
     return events
-
-
-class RawRoute(APIRoute):
-    """A route whose endpoint reads the body itself: FastAPI documents it and otherwise keeps out of the way."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
-        return endpoint
 
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {

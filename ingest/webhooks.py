@@ -16,9 +16,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, field_validator
 
 from core.errors import Forbidden, InvalidEvent
+from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Callback, Document
-from ingest.http import EVENTS_MAX, RawRoute
+from ingest.http import EVENTS_MAX
 from ingest.intake import Intake
 from ingest.layout import Columns, Layout
 from ingest.proof import check_fresh, hmac_base64, is_same, json_object

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from core.errors import InvalidEvent
+from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Answer, Callback, Document
-from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.proof import made_of, text
 from ingest.taking import known, received, respond, take

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from core.identifier import IdentifierId, PersonId
 from core.log.port import PROFILE_UPDATED
 from core.outbox import Announcement
-from profiles import articles, summaries, summary, timeline
+from profiles import articles, rereading, summaries, summary, timeline
 from profiles.touchpoint import Touchpoint
 
 CAUSES_MAX = 100
@@ -54,7 +54,7 @@ def replace(connection: Connection, before: Sequence[Touchpoint], after: Sequenc
         if (old.anchor, old.void, old.verdict) != (new.anchor, new.void, new.verdict)
     ]
     anchors = {t.anchor for pair in moved for t in pair if t.anchor is not None}
-    under = timeline.under(connection, anchors)
+    under = rereading.under(connection, anchors)
     summaries.replace(connection, anchors, under)
     articles.replace(connection, [old for old, _ in moved], [new for _, new in moved], under)
 

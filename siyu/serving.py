@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -35,6 +36,7 @@ from stitcher.deciding import publisher
 from stitcher.worker import GROUP
 
 _log = structlog.get_logger()
+SWITCH_SECONDS = 0.0005
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -106,7 +108,7 @@ def serve(system: System, roles: Collection[Role], announce: Callable[[str], Non
     On SIGTERM requests under way are answered, what was accepted is brought into the log, and a batch that was begun is
     finished.
     """
-    _collect_garbage_seldom()
+    prepare_interpreter()
     server = _Server(system, application(system, roles), announce)
     with Background(on_failure=server.end) as background, suppress(SystemExit):  # uvicorn exits where it cannot listen
         if Role.STITCH in roles:
@@ -129,7 +131,7 @@ def stitch(system: System) -> bool:
 
 def start_stitching(system: System, background: Background) -> None:
     """Start the stitcher, what carries directives out, and the relay."""
-    _collect_garbage_seldom()
+    prepare_interpreter()
 
     def run_stitcher(stop: threading.Event) -> None:
         with system.log.consumer(EVENTS, GROUP) as consumer:
@@ -193,10 +195,16 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _collect_garbage_seldom() -> None:
-    """Batches make hundreds of thousands of objects without cycles; looking for cycles among them is a tenth of the time."""
+def prepare_interpreter() -> None:
+    """Set the interpreter up for a process that takes many events.
+
+    Batches make hundreds of thousands of objects without cycles; looking for cycles among them is a tenth of the time. And
+    a thread that waits for the server or the disk gets its turn back after half a millisecond, not five: an append waits
+    several times, and so many requests wait with it.
+    """
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    sys.setswitchinterval(SWITCH_SECONDS)
 
 
 def _find(system: System) -> Callable[[Connection, str], Key]:

@@ -16,7 +16,7 @@ from core.directive import Directive, Kind
 from core.errors import NotFound, Refused
 from core.event import EventUid
 from core.identifier import BlindIndex, PersonId
-from profiles import people, summaries, timeline
+from profiles import people, rereading, summaries, timeline
 from profiles.people import Member
 from stitcher import directives
 from stitcher.difference import Change
@@ -135,9 +135,9 @@ def _uids(connection: Connection, target: Directive | None, index: BlindIndex, a
     if target.event:
         return [target.event.uid]
     if target.source:
-        return timeline.uids_of_source(connection, target.source, target.decided_at, after, PART_EVENTS_MAX)
+        return rereading.uids_of_source(connection, target.source, target.decided_at, after, PART_EVENTS_MAX)
     one, other = target.ends(index)
-    return timeline.uids_naming_both(connection, one, other, target.decided_at, after, PART_EVENTS_MAX)
+    return rereading.uids_naming_both(connection, one, other, target.decided_at, after, PART_EVENTS_MAX)
 
 
 def _parts(connection: Connection, persons: Collection[PersonId]) -> list[Part]:

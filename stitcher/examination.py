@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from core.event import EventUid
 from core.identifier import BlindIndex, Identifier, IdentifierId
-from profiles import people, record, summaries, summary, timeline
+from profiles import people, record, rereading, summaries, summary
 from profiles.people import Standing
 from profiles.summary import Summary
 from profiles.touchpoint import Touchpoint
@@ -206,7 +206,7 @@ class _Reading:
         self.wrong.update(self.kept.rest())
         self.wrong -= self.elsewhere.keys()
         for anchors in portions(list(self.elsewhere), ANCHORS_MAX):
-            stay = [t for t in timeline.under(connection, anchors) if t.uid not in self.moved]
+            stay = [t for t in rereading.under(connection, anchors) if t.uid not in self.moved]
             sums, known = summaries.sums_of(stay), summaries.of_identifiers(connection, anchors)
             for anchor in anchors:
                 own = self.elsewhere[anchor]

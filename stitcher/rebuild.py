@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from core.database import array, run
 from core.event import EventUid
 from core.identifier import BlindIndex, IdentifierId, PersonId
-from profiles import people, summaries, timeline
+from profiles import people, rereading, summaries, timeline
 from profiles.people import Member, Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
@@ -59,7 +59,7 @@ def rebuild(connection: Connection, rules: Rules, index: BlindIndex, now: dateti
     for uids in portions(found.moved, PART_EVENTS_MAX):
         shadow.add_late(_restand(connection, uids, rules, index, decided))
     for anchors in portions(sorted(found.summaries), ANCHORS_MAX):
-        summaries.replace(connection, anchors, timeline.under(connection, anchors))
+        summaries.replace(connection, anchors, rereading.under(connection, anchors))
     store.write_openings(connection, *found.openings)
     concerned = _concerned(found, shadow)
     for settlement in _settlements(connection, found, rules):
@@ -71,7 +71,7 @@ def rebuild(connection: Connection, rules: Rules, index: BlindIndex, now: dateti
 def _restand(
     connection: Connection, uids: Sequence[EventUid], rules: Rules, index: BlindIndex, decided: Decisions
 ) -> list[Touchpoint]:
-    events = {t.uid: t.event for t in timeline.recorded(connection, uids)}
+    events = {t.uid: t.event for t in rereading.recorded(connection, uids)}
     beside = robot_evidence.beside(connection, events, rules.robots, index, decided)
     touchpoints = graph.read(events, rules, index, decided, beside)[0]
     timeline.restand(connection, touchpoints)

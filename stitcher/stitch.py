@@ -15,7 +15,7 @@ from core import metrics
 from core.errors import Contended
 from core.event import Event, EventUid
 from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
-from profiles import record, timeline
+from profiles import record, rereading, timeline
 from profiles.people import Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
@@ -130,7 +130,7 @@ def read_again(
     The caller holds the exclusive lock of directives. The cost depends on the neighbourhoods that are touched and on the events
     under the identifiers named, not on how much there is beside.
     """
-    before = timeline.recorded(connection, {*uids, *_otherwise(connection, uids, rules, index)})
+    before = rereading.recorded(connection, {*uids, *_otherwise(connection, uids, rules, index)})
     events = {t.uid: t.event for t in before}
     decided = directives.on_events(connection, events.items(), index)
     beside = robot_evidence.beside(connection, events, rules.robots, index, decided)
@@ -149,7 +149,7 @@ def read_again(
 
 def _otherwise(connection: Connection, uids: Collection[EventUid], rules: Rules, index: BlindIndex) -> set[EventUid]:
     """Let what the events *uids* say for the verdict on others count, or not, as is decided by now, and return those others."""
-    events = {t.uid: t.event for t in timeline.recorded(connection, uids)}
+    events = {t.uid: t.event for t in rereading.recorded(connection, uids)}
     decided = directives.on_events(connection, events.items(), index)
     void = {uid: event for uid, event in events.items() if decided.is_void(event, uid)}
     gone = robot_evidence.take_back(connection, robot_evidence.said_by(void, index), rules.robots)

@@ -9,7 +9,7 @@ from sqlalchemy import ARRAY, BigInteger, Column, Connection, DateTime, Index, S
 from core.database import AnyRow, array, copy, metadata, run
 from core.errors import Contended
 from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
-from profiles import people, timeline
+from profiles import people, rereading
 from profiles.people import Member, Standing
 from profiles.touchpoint import Said
 from stitcher import directives, graph
@@ -153,15 +153,15 @@ def stated(
 ) -> Correction:
     """Return what all recorded events together say of what *read* names; *named* has the texts of its identifiers."""
     of_pairs: dict[Pair, list[Said]] = {ends: [] for ends in read.pairs}
-    for said in timeline.said_of_pairs(connection, read.pairs):
+    for said in rereading.said_of_pairs(connection, read.pairs):
         assert said.other is not None
         of_pairs[said.one, said.other].append(said)
     linked = read.pairs | _pairs_of(connection, read.ids)
     of_ids: dict[IdentifierId, list[Said]] = {i: [] for i in read.ids}
-    for said in timeline.said_of(connection, read.ids, linked):
+    for said in rereading.said_of(connection, read.ids, linked):
         of_ids[said.one].append(said)
     weak = {i for i in read.ids if rules.namespaces[named[i].namespace].kind == "weak"}
-    opening = timeline.opening(connection, read.tokens)
+    opening = rereading.opening(connection, read.tokens)
     openings = graph.read({t.uid: t.event for t in opening if not t.void}, rules, index)[1].openings
     return Correction(
         named.keys(),

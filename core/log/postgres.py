@@ -22,16 +22,14 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    bindparam,
     func,
     insert,
     select,
     text,
-    update,
 )
 from sqlalchemy.dialects import postgresql
 
-from core.database import metadata, transaction
+from core.database import metadata, run_alone, transaction
 from core.errors import Contended, Unavailable
 from core.log.partition import partition_of
 from core.log.port import Position, Positions, Record, Stored
@@ -97,26 +95,22 @@ class PostgresLog:
         return [(partition, Position(next(positions[partition]))) for partition in partitions]
 
     def _store(self, topic: str, packed: dict[int, Sequence[tuple[int, bytes]]]) -> dict[int, int]:
-        # Who holds a head appends alone until he has committed: positions have no gaps, and are visible in their order.
-        mine = (log_head.c.topic == topic) & log_head.c.partition.in_(packed)
-        heads = select(log_head.c.partition, log_head.c.next_position).where(mine)
-        advance = update(log_head).where(log_head.c.topic == topic, log_head.c.partition == bindparam("at"))
+        batches = [(partition, *batch) for partition, batches in packed.items() for batch in _placed(batches)]
+        partitions, firsts, records, bodies = zip(*batches, strict=True)
+        asked = {
+            "topic": topic,
+            "partitions": list(partitions),
+            "firsts": list(firsts),
+            "records": list(records),
+            "lengths": [len(body) for body in bodies],
+            "bodies": b"".join(bodies),  # an array of them would be written by Python, byte for byte
+            "channel": _CHANNEL,
+        }
         try:
-            with transaction(self._engine) as connection:
-                locked = connection.execute(heads.order_by(log_head.c.partition).with_for_update())
-                first = {partition: position for partition, position in locked}  # noqa: C416 - rows are no pairs to mypy
-                placed = [
-                    (partition, *batch)
-                    for partition, batches in packed.items()
-                    for batch in _placed(first[partition], batches)
-                ]
-                rows = [dict(zip(_BATCH, (topic, *each), strict=True)) for each in placed]
-                connection.execute(insert(log_batch), rows)
-                connection.execute(advance, [{"at": at, "next_position": base + n} for at, base, n, _ in placed])
-                connection.execute(select(func.pg_notify(_CHANNEL, topic)))
+            heads = run_alone(self._engine, _APPEND, asked)
         except Contended as error:
             raise Unavailable("the log is too busy") from error
-        return first
+        return {head.partition: head.next_position for head in heads}
 
     def consumer(self, topic: str, group: str) -> "PostgresConsumer":
         return PostgresConsumer(self._engine, topic, group, self._count(topic))
@@ -281,6 +275,31 @@ class PostgresConsumer:
                 self._next[partition] = Position(base + len(records))
 
 
+# Who holds a head appends alone until he has committed: positions have no gaps, and are visible in their order. It is one
+# statement, for every wait for the server costs a busy process the turn of its thread.
+_APPEND = """
+WITH head AS (
+    SELECT partition, next_position FROM log_head
+    WHERE topic = :topic AND partition = ANY(CAST(:partitions AS int[]))
+    ORDER BY partition FOR UPDATE
+), batch AS (
+    SELECT partition, first, records, substring(
+        CAST(:bodies AS bytea) FROM CAST(1 + sum(length) OVER (ORDER BY number) - length AS int) FOR length
+    ) AS body
+    FROM unnest(
+        CAST(:partitions AS int[]), CAST(:firsts AS int[]), CAST(:records AS int[]), CAST(:lengths AS int[])
+    ) WITH ORDINALITY AS b(partition, first, records, length, number)
+), stored AS (
+    INSERT INTO log_batch (topic, partition, base_position, records, body)
+    SELECT :topic, partition, next_position + first, records, body FROM batch JOIN head USING (partition)
+), advanced AS (
+    UPDATE log_head SET next_position = head.next_position + b.records
+    FROM head JOIN (SELECT partition, sum(records) AS records FROM batch GROUP BY partition) AS b USING (partition)
+    WHERE log_head.topic = :topic AND log_head.partition = head.partition
+)
+SELECT partition, next_position, pg_notify(:channel, :topic) FROM head
+"""
+
 # Positions have no gaps, so a batch that begins *records_max* after the first is past what was asked for. Batches
 # nearest to their reader come first: a partition that lags far behind does not keep the others waiting.
 _FETCH = """
@@ -352,7 +371,8 @@ def _frame(record: Record) -> bytes:
     return b"".join((_LENGTHS.pack(len(key), len(headers), len(record.value)), key, headers, record.value))
 
 
-def _placed(first: int, batches: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+def _placed(batches: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, int, bytes]]:
+    first = 0
     for records, body in batches:
         yield first, records, body
         first += records

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request, Response
 
 from core.errors import NotFound
+from core.raw import RawRoute
 from ingest.ads.account import AdAccount
 from ingest.ads.clicks import Clicks
-from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.taking import take
 

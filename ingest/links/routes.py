@@ -19,8 +19,8 @@ from core.event import Trust, Word
 from core.identifier import parse
 from core.keys import Key
 from core.metrics import CLICKS_LOST
+from core.raw import RawRoute
 from ingest.auth import FindKey, secret_in, writer
-from ingest.http import RawRoute
 from ingest.links import link as links
 from ingest.links import store
 from ingest.links.link import Link, Signs, Visit

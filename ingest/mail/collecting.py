@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from ingest.http import RawRoute
+from core.raw import RawRoute
 from ingest.intake import Intake
 from ingest.mail import sns
 from ingest.mail.amazon import Certificates, Fetch

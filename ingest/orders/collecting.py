@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from core.raw import RawRoute
 from ingest.callback import Platform
-from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.orders.shopify import Shopify, ShopifyAccount
 from ingest.orders.woocommerce import WooCommerce, WooCommerceAccount

@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from core.errors import Forbidden, InvalidEvent, NotFound, Unavailable
 from core.event import first_fault
+from core.raw import RawRoute
 from ingest import body
 from ingest.account import Name
 from ingest.auth import FindKey, writer
-from ingest.http import RawRoute, collected
+from ingest.http import collected
 from ingest.intake import Intake, sender
 from ingest.pages.account import PagesAccount, with_parameter
 from ingest.pages.oauth import Journey, OAuth

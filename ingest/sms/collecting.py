@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fastapi import APIRouter, Request, Response
 
 from core.errors import NotFound
+from core.raw import RawRoute
 from ingest.callback import Platform
-from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.sms.account import SmsAccount
 from ingest.sms.aliyun import Aliyun

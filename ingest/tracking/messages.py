@@ -38,13 +38,25 @@ class Sender:
 
 
 def documents(message: Mapping[str, Any], sender: Sender, received_at: datetime, sent_at: object) -> Sequence[Document]:
-    """Return the events that one message tells. Raises `InvalidEvent` for a type that the API does not have."""
+    """Return the events that one message tells.
+
+    Raises `InvalidEvent` for a type that the API does not have, and for a message that says of nobody who it is.
+    """
     kind = message.get("type")
     read = _READERS.get(kind) if isinstance(kind, str) else None
     if read is None:
         raise InvalidEvent("unknown_type", "a message is track, identify, page, screen, group or alias", "/type")
+    if not (_text(message.get("userId")) or _text(message.get("anonymousId"))):
+        raise InvalidEvent("missing", "a message has a userId or an anonymousId", "/userId")
     event = _common(message, _written(message), sender, received_at, message.get("sentAt") or sent_at)
     return read(message, sender, event)
+
+
+def within(message: object, context: Mapping[str, Any]) -> object:
+    """Return *message* of a batch whose *context* holds for all its messages; what a message says itself goes before it."""
+    if not isinstance(message, Mapping):
+        return message
+    return {**message, "context": {**context, **_object(message.get("context"))}}
 
 
 def _identify(message: Mapping[str, Any], sender: Sender, event: Document) -> Sequence[Document]:
@@ -192,13 +204,13 @@ def _order(properties: Mapping[str, Any]) -> Document | None:
 def _occurred_at(message: Mapping[str, Any], received_at: datetime, sent_at: object, sender: Sender) -> datetime:
     """Return when it happened by our clock: as long before it came in as the sender's clock says between the two.
 
-    A server says itself when something happened, and may tell of last year; a browser's clock may be anything. The rule
-    is that of RudderStack's processor.
+    A server says itself when something happened, and may tell of last year; a browser's clock may be anything, so where it
+    does not say when it sent the message, it happened when it came in. The rule is that of RudderStack's processor.
     """
     original = _time(message.get("originalTimestamp"))
     sent = _time(sent_at)
     said = _time(message.get("timestamp"))
-    if said is not None and (sender.trust is not Trust.BROWSER or sent is None):
+    if said is not None and sender.trust is not Trust.BROWSER:
         return said
     happened = original or said
     if happened is None or sent is None or abs(sent - received_at) > SENT_APART_MAX:

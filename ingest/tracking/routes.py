@@ -11,23 +11,25 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
-from core.errors import InvalidEvent, SiyuError, Unauthorized
+from core.errors import InvalidEvent, SiyuError
 from core.http import answer_to
 from core.keys import Key
+from core.raw import RawRoute
 from ingest import body
 from ingest.auth import FindKey, secret_in, writer
 from ingest.callback import Document
-from ingest.http import RawRoute
 from ingest.intake import Intake, Refusal
 from ingest.pixel import PIXEL
 from ingest.proof import json_object
-from ingest.tracking.messages import Sender, documents
+from ingest.tracking.messages import Sender, documents, within
 
 MESSAGES_MAX = 500
 
 _TYPES = ("identify", "track", "page", "screen", "group", "alias")
 _SHORT = {"i": "identify", "t": "track", "p": "page", "s": "screen", "g": "group", "a": "alias"}
 _BATCHES = ("/v1/batch", "/v1/import", "/v1/b", "/beacon/v1/batch")
+_SETTINGS = "/v1/projects/{key}/settings"
+_CONFIGURATIONS = (_SETTINGS, "/sourceConfig", "/sourceConfig/")
 _CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -83,28 +85,33 @@ def routes(intake: Intake, find_key: FindKey) -> APIRouter:
         router.add_api_route(f"/v1/{short}", single(kind), methods=["POST"], include_in_schema=False)
     for path in _BATCHES:
         router.add_api_route(path, take_batch, methods=["POST"], include_in_schema=path == _BATCHES[0])
-    for path in (*(f"/v1/{name}" for name in (*_TYPES, *_SHORT)), *_BATCHES):
+    for path in (*(f"/v1/{name}" for name in (*_TYPES, *_SHORT)), *_BATCHES, *_CONFIGURATIONS):
         router.add_api_route(path, allow, methods=["OPTIONS"], include_in_schema=False)
 
     @router.get("/pixel/v1/{kind}")
     async def take_pixel(request: Request) -> Response:
-        """Take a `track` or `page` message from the query, and answer a picture of one point whatever it says."""
+        """Take a `track` or `page` message from the query, and answer a picture of one point whatever becomes of it.
+
+        What is wrong with a message or its key makes no difference; where we cannot take it, the status says so.
+        """
         try:
             key = await writer(request.query_params.get("writeKey", ""), find_key)
             message = _from_query(request)
             told = documents(message, _sender(request, key), intake.clock(), None)
             await intake.take(told, key)
-        except (InvalidEvent, Unauthorized):
-            pass
+        except SiyuError as error:
+            status = answer_to(error).status
+            return Response(PIXEL, status if status >= 500 else 200, media_type="image/gif")
         return Response(PIXEL, media_type="image/gif")
 
-    @router.get("/v1/projects/{key}/settings")
+    @router.get(_SETTINGS)
     async def show_settings(request: Request) -> Response:
         """Tell analytics.js where to send to: here."""
         host = f"{request.url.netloc}/v1"
         there = {"apiKey": request.path_params["key"], "apiHost": host, "protocol": request.url.scheme}
         return _json({"integrations": {"Segment.io": there}, "plan": {"track": {}, "identify": {}, "group": {}}}, 200)
 
+    @router.get("/sourceConfig", include_in_schema=False)
     @router.get("/sourceConfig/")
     async def show_source(request: Request) -> Response:
         """Tell RudderStack's script that it is on, and has nobody to send to but us."""
@@ -157,7 +164,8 @@ def _messages(sent: Mapping[str, Any], kind: str | None) -> Sequence[object]:
         raise InvalidEvent("invalid_type", "a batch is a list", "/batch")
     if len(messages) > MESSAGES_MAX:
         raise InvalidEvent("too_many_messages", f"a batch has at most {MESSAGES_MAX} messages", "/batch")
-    return messages
+    context = sent.get("context")
+    return [within(each, context) for each in messages] if isinstance(context, Mapping) else messages
 
 
 def _from_query(request: Request) -> Mapping[str, Any]:

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Answer, Callback, Document
-from ingest.http import RawRoute
 from ingest.intake import Intake
 from ingest.taking import known, received, respond, take
 from ingest.wechat import envelope, events, markup

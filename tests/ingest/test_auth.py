@@ -111,3 +111,22 @@ def test_a_database_that_is_down_is_no_reason_to_forget_a_key(keys: Keys) -> Non
         assert await find("good") is SERVER
 
     asyncio.run(story())
+
+
+def test_many_who_ask_at_once_ask_the_database_once_and_share_its_answer(keys: Keys) -> None:
+    async def story() -> None:
+        find = KeyCache(keys.find)
+
+        assert await asyncio.gather(*(find("good") for _ in range(100))) == [SERVER] * 100
+        assert keys.asked == 1
+
+        keys.is_down = True
+        answers = await asyncio.gather(*(find("other") for _ in range(100)), return_exceptions=True)
+        assert {type(answer) for answer in answers} == {Unavailable}
+        assert keys.asked == 2
+
+        keys.is_down = False
+        with pytest.raises(Unauthorized):
+            await find("other")
+
+    asyncio.run(story())

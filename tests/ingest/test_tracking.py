@@ -195,8 +195,8 @@ def test_of_a_batch_the_good_is_taken_and_the_bad_is_kept() -> None:
     batch = [
         7,
         {"type": "nonsense"},
-        {"type": "track", "event": "E", "timestamp": "yesterday"},
-        {"type": "track", "event": "E"},
+        {"type": "track", "event": "E", "userId": "u1", "timestamp": "yesterday"},
+        {"type": "track", "event": "E", "userId": "u1"},
     ]
 
     answer = post(to, "/v1/batch", {"batch": batch})
@@ -208,8 +208,8 @@ def test_of_a_batch_the_good_is_taken_and_the_bad_is_kept() -> None:
 
 def test_a_message_that_is_nested_too_deep_takes_no_other_with_it() -> None:
     to = Collecting({})
-    deep = b'{"type":"track","event":"E","properties":' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"}"
-    body = b'{"batch":[{"type":"track","event":"E"},' + deep + b"]}"
+    deep = b'{"type":"track","event":"E","userId":"u1","properties":' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"}"
+    body = b'{"batch":[{"type":"track","event":"E","userId":"u1"},' + deep + b"]}"
 
     answer = post(to, "/v1/batch", body)
 
@@ -271,10 +271,14 @@ def test_the_key_may_come_by_any_way() -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
-def test_a_page_may_ask_from_anywhere() -> None:
-    answer = Collecting({}).send("OPTIONS", "/v1/t", headers={"origin": "https://h5.example"})
+@pytest.mark.parametrize(
+    "path", ["/v1/t", "/v1/batch", "/sourceConfig/", "/sourceConfig", "/v1/projects/browser/settings"]
+)
+def test_a_page_may_ask_from_anywhere(path: str) -> None:
+    answer = Collecting({}).send("OPTIONS", path, headers={"origin": "https://h5.example"})
 
     assert answer.status_code == 204
+    assert answer.headers["access-control-allow-origin"] == "*"
     assert "Authorization" in answer.headers["access-control-allow-headers"]
 
 
@@ -288,6 +292,10 @@ def test_the_pixel_is_a_picture_whatever_it_says() -> None:
         to.send("GET", "/pixel/v1/x"),
     ]
 
+    to.log.failures.append(Unavailable("the broker is away"))
+    pictures.append(to.send("GET", "/pixel/v1/track", params=query))
+
+    assert [picture.status_code for picture in pictures] == [200, 200, 200, 503]
     assert {picture.headers["content-type"] for picture in pictures} == {"image/gif"}
     assert [event["properties"] for event in to.events] == [{"path": "/a", "event": "E"}]
 
@@ -297,6 +305,7 @@ def test_scripts_are_told_to_send_here() -> None:
 
     settings = to.send("GET", "/v1/projects/browser/settings").json()
     source = to.send("GET", "/sourceConfig/?writeKey=browser").json()["source"]
+    assert to.send("GET", "/sourceConfig?writeKey=browser").json()["source"] == source
 
     assert settings["integrations"]["Segment.io"]["apiHost"] == "siyu.example/v1"
     assert (source["enabled"], source["destinations"]) == (True, [])
@@ -330,4 +339,31 @@ def test_times_are_put_right_and_never_in_the_future() -> None:
     assert occurred("browser", originalTimestamp=at(-30), sentAt=at(-10)) == NOW - timedelta(seconds=20)
     assert occurred("browser", originalTimestamp=last_year, sentAt=last_year) == NOW, "such a clock is worth nothing"
     assert occurred("browser", originalTimestamp=last_year) == NOW
+    assert occurred("browser", timestamp=at(-60)) == NOW, "who does not say when he sent it has said nothing"
     assert occurred("server", timestamp=last_year, sentAt=at()) == NOW - timedelta(days=300), "a server fills in"
+
+
+def test_what_a_batch_says_of_all_its_messages_holds_for_each_that_does_not_say_otherwise() -> None:
+    context = {"ip": "203.0.113.7", "locale": "zh-CN"}
+    messages = [
+        {"type": "track", "event": "E", "userId": "u1", "context": {"locale": "en-US"}},
+        {"type": "track", "event": "E", "userId": "u1", "context": None},
+        {"type": "track", "event": "E", "userId": "u1"},
+    ]
+
+    events = told("/v1/batch", {"batch": messages, "context": context})
+
+    assert [event["context"] for event in events] == [context | {"locale": "en-US"}, context, context]
+
+
+def test_a_message_that_says_of_nobody_who_it_is_is_refused_and_of_a_batch_kept() -> None:
+    to = Collecting({})
+    nobody = {"type": "track", "event": "E", "userId": None, "anonymousId": ""}
+
+    alone = post(to, "/v1/track", nobody)
+    among = post(to, "/v1/batch", {"batch": [nobody, {**nobody, "userId": 7}]})
+
+    assert (alone.status_code, alone.json()["code"]) == (400, "missing")
+    assert among.status_code == 200
+    assert len(to.events) == 1
+    assert [kept.headers["code"] for kept in to.quarantined] == ["missing"]

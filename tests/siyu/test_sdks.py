@@ -113,12 +113,22 @@ def test_libraries_for_node(running: Running, modules: Path, script: str, user: 
     wait_until(lambda: running.events(f"user_id@server:{user}") == ["Read"])
 
 
-def test_analytics_js_in_a_browser(running: Running, modules: Path) -> None:
+@pytest.mark.parametrize(
+    ("page_name", "script", "library", "user"),
+    [
+        ("page.html", "analytics.js", "@segment/analytics-next/dist/umd/index.js", "browser"),
+        ("rudder.html", "rudder.js", "@rudderstack/analytics-js/dist/npm/modern/bundled/umd/index.js", "rbrowser"),
+    ],
+    ids=["Segment", "RudderStack"],
+)
+def test_scripts_in_a_browser(
+    running: Running, modules: Path, page_name: str, script: str, library: str, user: str
+) -> None:
     from playwright.sync_api import sync_playwright
 
     chromium = needs("chromium")
-    shutil.copy(SDKS / "page.html", modules / "page.html")
-    shutil.copy(modules / "node_modules/@segment/analytics-next/dist/umd/index.js", modules / "analytics.js")
+    shutil.copy(SDKS / page_name, modules / page_name)
+    shutil.copy(modules / "node_modules" / library, modules / script)
     host = running.url.removeprefix("http://")
 
     with pages(modules) as page_url, sync_playwright() as playwright:
@@ -126,14 +136,14 @@ def test_analytics_js_in_a_browser(running: Running, modules: Path) -> None:
         page = browser.new_page()
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{page_url}/page.html?host={quote(host)}&key={running.browser}&ajs_uid=victim")
+        page.goto(f"{page_url}/{page_name}?host={quote(host)}&key={running.browser}&ajs_uid=victim")
         anonymous = page.evaluate("window.done")
-        wait_until(lambda: running.are_one("user_id@browser:browser", f"anonymous_id@browser:{anonymous}"))
+        wait_until(lambda: running.are_one(f"user_id@browser:{user}", f"anonymous_id@browser:{anonymous}"))
         page.wait_for_timeout(200)
         browser.close()
 
     assert all(url.startswith(("http://127.0.0.1:", "blob:", "data:")) for url in asked), asked
-    wait_until(lambda: running.events("user_id@browser:browser") == ["Read"])
+    wait_until(lambda: running.events(f"user_id@browser:{user}") == ["Read"])
     assert running.person("user_id@browser:victim") is None
 
 
