@@ -10,11 +10,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Str
 
 from core.errors import InvalidEvent
 from core.event import Trust, first_fault
+from core.raw import RawRoute
 from ingest import body
 from ingest.auth import FindKey, writer
-from ingest.http import EVENTS_MAX, RawRoute
+from ingest.http import EVENTS_MAX
 from ingest.intake import Intake, Receipt, sender
-from ingest.mini import asking
+from ingest.mini import asking, scenes
 from ingest.mini.account import MiniAccount
 from ingest.mini.asking import AccessToken
 from ingest.mini.crypto import check_watermark, decrypted
@@ -53,10 +54,11 @@ class Login(Asking):
 
 
 class Opening(Asking):
-    """Something opens that can be passed on: which article, and by whose link one came."""
+    """Something opens that can be passed on: which article, by whose link one came, and by what *scene*."""
 
     article: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     came_by: Text | None = None
+    scene: JsonValue = None
 
 
 class Showing(Asking):
@@ -110,7 +112,8 @@ class Mini:
         came_by = opening.came_by if opening.came_by != token else None
         parent = came_by if came_by and self.shares.are_ours(came_by, article) else None
         own = shared(account, article, reader, token, parent, self.intake.clock())
-        await self._take([{**own, "channel": "mini_program"}])
+        scene = {"scene": scenes.shared_to(opening.scene)} if parent else {}
+        await self._take([{**own, "channel": "mini_program", "share": {**own["share"], **scene}}])
         return {"token": token}
 
     async def phone(self, phoning: Phoning) -> Mapping[str, object]:

@@ -222,7 +222,8 @@ function begin(page) {
            since: Date.now(), came: safely(came)(page.siyuQuery || {}) };
   page.siyuView = view;
   var mine = view;
-  mine.opening = post("/open", { article: mine.name, came_by: mine.came || null }).then(function (answer) {
+  var opened = { article: mine.name, came_by: mine.came || null, scene: launch.scene };
+  mine.opening = post("/open", opened).then(function (answer) {
     own[mine.name] = answer.token;
   });
   mine.opening.catch(nothing);

@@ -345,10 +345,10 @@ def test_a_phone_has_the_same_link_however_often_it_opens(collecting: Collecting
 def test_only_a_link_that_we_made_for_the_article_is_a_parent(
     collecting: Collecting, came_by: str | None, parent: str | None
 ) -> None:
-    asked(collecting, "open", article="a", came_by=came_by)
+    asked(collecting, "open", article="a", came_by=came_by, scene=1008)
 
     (event,) = collecting.events
-    assert event["share"] == {"token": OWN, **({"parent_token": parent} if parent else {})}
+    assert event["share"] == {"token": OWN, **({"parent_token": parent, "scene": "group"} if parent else {})}
     assert who(event) == {PHONE}
 
 
