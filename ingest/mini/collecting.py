@@ -15,7 +15,7 @@ from ingest import body
 from ingest.auth import FindKey, writer
 from ingest.http import EVENTS_MAX
 from ingest.intake import Intake, Receipt, sender
-from ingest.mini import asking, scenes
+from ingest.mini import asking
 from ingest.mini.account import MiniAccount
 from ingest.mini.asking import AccessToken
 from ingest.mini.crypto import check_watermark, decrypted
@@ -54,11 +54,10 @@ class Login(Asking):
 
 
 class Opening(Asking):
-    """Something opens that can be passed on: which article, by whose link one came, and by what *scene*."""
+    """Something opens that can be passed on: which article, and by whose link one came."""
 
     article: Annotated[str, StringConstraints(min_length=1, max_length=256)]
     came_by: Text | None = None
-    scene: JsonValue = None
 
 
 class Showing(Asking):
@@ -112,8 +111,7 @@ class Mini:
         came_by = opening.came_by if opening.came_by != token else None
         parent = came_by if came_by and self.shares.are_ours(came_by, article) else None
         own = shared(account, article, reader, token, parent, self.intake.clock())
-        scene = {"scene": scenes.shared_to(opening.scene)} if parent else {}
-        await self._take([{**own, "channel": "mini_program", "share": {**own["share"], **scene}}])
+        await self._take([{**own, "channel": "mini_program"}])
         return {"token": token}
 
     async def phone(self, phoning: Phoning) -> Mapping[str, object]:

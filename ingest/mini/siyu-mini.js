@@ -222,8 +222,7 @@ function begin(page) {
            since: Date.now(), came: safely(came)(page.siyuQuery || {}) };
   page.siyuView = view;
   var mine = view;
-  var opened = { article: mine.name, came_by: mine.came || null, scene: launch.scene };
-  mine.opening = post("/open", opened).then(function (answer) {
+  mine.opening = post("/open", { article: mine.name, came_by: mine.came || null }).then(function (answer) {
     own[mine.name] = answer.token;
   });
   mine.opening.catch(nothing);

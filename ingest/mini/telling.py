@@ -19,6 +19,7 @@ from ingest.proof import made_of, part, said, text
 from ingest.tokens import TOKEN_LENGTH_MAX
 
 SENT_APART_MAX = timedelta(days=7)
+UNDERWAY = timedelta(seconds=10)  # so long a request may take; a clock that is off by no more is right
 
 # What a phone may tell. All else becomes a `track` of that name: of a purchase, say, or a consent, no phone is believed.
 TYPES = frozenset(
@@ -60,7 +61,7 @@ class Told:
 
     def _when(self, written: object) -> object:
         """When it happened by our clock: as long before it came in as the phone's clock says between the two."""
-        if self.sent_at is None or abs(self.sent_at - self.received_at) > SENT_APART_MAX:
+        if self.sent_at is None or not UNDERWAY < abs(self.sent_at - self.received_at) <= SENT_APART_MAX:
             return written
         try:
             happened = datetime.fromisoformat(str(written))

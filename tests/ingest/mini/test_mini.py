@@ -345,10 +345,10 @@ def test_a_phone_has_the_same_link_however_often_it_opens(collecting: Collecting
 def test_only_a_link_that_we_made_for_the_article_is_a_parent(
     collecting: Collecting, came_by: str | None, parent: str | None
 ) -> None:
-    asked(collecting, "open", article="a", came_by=came_by, scene=1008)
+    asked(collecting, "open", article="a", came_by=came_by)
 
     (event,) = collecting.events
-    assert event["share"] == {"token": OWN, **({"parent_token": parent, "scene": "group"} if parent else {})}
+    assert event["share"] == {"token": OWN, **({"parent_token": parent} if parent else {})}
     assert who(event) == {PHONE}
 
 
@@ -474,6 +474,15 @@ def test_a_phones_clock_may_be_wrong(collecting: Collecting) -> None:
     )
 
     assert [event["occurred_at"] for event in collecting.events] == ["2026-11-03T11:00:00Z", "2026-11-03T13:00:00Z"]
+
+
+def test_a_clock_that_is_right_is_believed(collecting: Collecting) -> None:
+    """What took a while to get here is no fault of the clock, and what happened first stays first."""
+    sent_at = NOW - timedelta(seconds=4)
+
+    asked(collecting, "events", sent_at=sent_at.isoformat(), events=[read(occurred_at=sent_at.isoformat())])
+
+    assert collecting.events[0]["occurred_at"] == "2026-11-03T12:59:56Z"
 
 
 def test_good_events_are_taken_and_bad_ones_named(collecting: Collecting) -> None:
