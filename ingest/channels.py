@@ -21,6 +21,7 @@ from core.event import Word
 from ingest.account import Account, Name
 from ingest.ads.account import AdAccount
 from ingest.mail.collecting import MailAccount
+from ingest.mini.account import MiniAccount
 from ingest.orders.collecting import OrdersAccount
 from ingest.pages.account import PagesAccount
 from ingest.sms.account import SmsAccount
@@ -39,6 +40,7 @@ class Channels(Account):
     orders: dict[Name, OrdersAccount] = Field(default_factory=dict)
     webhooks: dict[Name, WebhookAccount] = Field(default_factory=dict)
     wechat: dict[Name, WeChatAccount] = Field(default_factory=dict)
+    mini: dict[Name, MiniAccount] = Field(default_factory=dict)
     pages: dict[Name, PagesAccount] = Field(default_factory=dict)
     channels: dict[Word, Channel] = Field(default_factory=dict)
 

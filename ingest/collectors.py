@@ -14,12 +14,14 @@ from ingest.links.link import Signs
 from ingest.links.routes import Book, following, minting
 from ingest.mail import collecting as mail
 from ingest.mail.amazon import Fetch, fetched
+from ingest.mini import collecting as mini
 from ingest.orders import collecting as orders
 from ingest.pages import collecting as pages
 from ingest.sms import collecting as sms
 from ingest.spool import Spool
 from ingest.tracking import routes as tracking
 from ingest.wechat import official_account
+from ingest.wechat.oauth import access_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +59,6 @@ def routers(ground: Ground) -> list[APIRouter]:
         orders.routes(intake, channels.orders, public_url),
         webhooks.routes(intake, channels.webhooks, public_url),
         official_account.routes(intake, channels.wechat, public_url, signs.follow),
+        mini.routes(mini.minis(intake, ground.find_key, channels.mini, ground.signing_key, access_tokens)),
         pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url)),
     ]

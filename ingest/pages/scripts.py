@@ -19,9 +19,9 @@ class Script:
 
 
 @lru_cache
-def script(name: str) -> Script:
-    """Return the script called *name*, which is part of this package."""
-    content = files("ingest.pages").joinpath(name).read_bytes()
+def script(name: str, package: str = "ingest.pages") -> Script:
+    """Return the script called *name*, which is part of *package*."""
+    content = files(package).joinpath(name).read_bytes()
     return Script(content, f'"{hashlib.sha256(content).hexdigest()[:32]}"')
 
 
