@@ -26,12 +26,19 @@ CHANNEL = "wecom"
 
 
 class WeComAccount(Account):
-    """A corp, or an app in it. *suite_id* is that of a service provider, whose external ids are its own."""
+    """A corp, or an app in it. *suite_id* is that of a service provider, whose external ids are its own.
+
+    With the *secret* of an app that may read customers (not a service provider's) we ask who they are; *open_platform* is
+    the scope of their unionids.
+    """
 
     corp_id: str
     token: Annotated[str, Field(min_length=1, max_length=32)]
     encoding_aes_key: Annotated[str, Field(min_length=ENCODED_KEY_LENGTH, max_length=ENCODED_KEY_LENGTH)]
     suite_id: str = ""
+    secret: str | None = None
+    open_platform: str = ""
+    api_url: str = "https://qyapi.weixin.qq.com"
 
     @property
     def scope(self) -> str:
