@@ -2,8 +2,9 @@
 
 from core import keys, outbox, quarantine
 from core.log import postgres
-from ingest import mappings
+from ingest import mappings, questions
 from ingest.links import store as links
+from ingest.wechat import keeper
 from profiles import articles, history, official, people, summaries, timeline
 from stitcher import directives, reviewing, robot_evidence, store
 
@@ -11,6 +12,7 @@ __all__ = [
     "articles",
     "directives",
     "history",
+    "keeper",
     "keys",
     "links",
     "mappings",
@@ -19,6 +21,7 @@ __all__ = [
     "people",
     "postgres",
     "quarantine",
+    "questions",
     "reviewing",
     "robot_evidence",
     "store",
