@@ -12,7 +12,7 @@ import orjson
 from core.errors import InvalidEvent, Unavailable
 
 TIMEOUT_SECONDS = 3.0
-WHATEVER_IS_SENT = Mapping[str, object] | None
+Content = Mapping[str, object] | None
 
 _TOKEN_REFUSED = frozenset([40001, 40014, 42001])
 # Not for this question but for any: busy, too often, or what the operator has yet to permit in the console.
@@ -31,9 +31,7 @@ class TokenRefused(Rejected):
     """The platform says that the token is not valid, or no more."""
 
 
-def asked(
-    api_url: str, method: str, path: str, query: Mapping[str, str], content: WHATEVER_IS_SENT = None
-) -> Mapping[str, Any]:
+def asked(api_url: str, method: str, path: str, query: Mapping[str, str], content: Content = None) -> Mapping[str, Any]:
     """Return what the API answers.
 
     Raises `Unavailable` where it does not answer now, `TokenRefused`, and `Rejected` for what it never will.

@@ -184,7 +184,7 @@ class Api:
     access: Wanted
 
     def ask(
-        self, method: str, path: str, query: Mapping[str, str] | None = None, content: api.WHATEVER_IS_SENT = None
+        self, method: str, path: str, query: Mapping[str, str] | None = None, content: api.Content = None
     ) -> Mapping[str, Any]:
         """Return what it answers. A token that it refuses is renewed, once.
 
@@ -201,7 +201,7 @@ class Api:
             raise Unavailable("the platform refuses a token that it has just given") from None
 
     def _asked(
-        self, token: str, method: str, path: str, query: Mapping[str, str], content: api.WHATEVER_IS_SENT
+        self, token: str, method: str, path: str, query: Mapping[str, str], content: api.Content
     ) -> Mapping[str, Any]:
         return api.asked(self.api_url, method, path, {"access_token": token, **query}, content)
 
