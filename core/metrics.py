@@ -23,6 +23,9 @@ IDENTIFIERS_NOT_CARRIED = Counter(
 EVENTS_STITCHED = Counter("siyu_events_stitched", "Events taken by the stitcher", ["outcome"], registry=REGISTRY)
 STITCH_SECONDS = Counter("siyu_stitch_seconds", "Where the stitcher's time goes", ["step"], registry=REGISTRY)
 BATCHES_RETRIED = Counter("siyu_batches_retried", "Batches taken again, by cause", ["cause"], registry=REGISTRY)
+QUESTIONS_ANSWERED = Counter(
+    "siyu_questions_answered", "Whom platforms were asked about", ["account", "outcome"], registry=REGISTRY
+)
 ANNOUNCEMENTS = Counter("siyu_announcements", "Changes written to the outbox", ["type"], registry=REGISTRY)
 
 

@@ -21,7 +21,7 @@ from ingest.sms import collecting as sms
 from ingest.spool import Spool
 from ingest.tracking import routes as tracking
 from ingest.wechat import official_account
-from ingest.wechat.oauth import access_tokens
+from ingest.wechat.keeper import Keeper
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ def routers(ground: Ground) -> list[APIRouter]:
     """Return the routes of all collectors."""
     intake, channels, public_url = ground.intake, ground.channels, ground.public_url
     signs, clock = Signs.of(ground.signing_key), intake.clock
+    keeper = Keeper(ground.engine, ground.signing_key, clock)
     return [
         minting(ground.engine, ground.find_key, signs, public_url, clock, channels.declared),
         following(Book(ground.engine), signs, ground.spool, clock),
@@ -59,6 +60,6 @@ def routers(ground: Ground) -> list[APIRouter]:
         orders.routes(intake, channels.orders, public_url),
         webhooks.routes(intake, channels.webhooks, public_url),
         official_account.routes(intake, channels.wechat, public_url, signs.follow),
-        mini.routes(mini.minis(intake, ground.find_key, channels.mini, ground.signing_key, access_tokens)),
-        pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url)),
+        mini.routes(mini.minis(intake, ground.find_key, channels.mini, ground.signing_key, keeper)),
+        pages.routes(pages.pages(intake, ground.find_key, channels.pages, ground.signing_key, public_url, keeper)),
     ]

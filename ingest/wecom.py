@@ -31,7 +31,8 @@ class WeComAccount(Account):
     """A corp, or an app in it; with a *suite_id* the app of a service provider, who hears of many corps.
 
     *receive_id* is for whom callbacks are sealed, where that is neither the suite nor the corp: empty for the app of a
-    provider who is a private person.
+    provider who is a private person. With the *secret* of an app that may read customers (not a service provider's) we ask
+    who they are; *open_platform* is the scope of their unionids.
     """
 
     corp_id: str
@@ -39,6 +40,9 @@ class WeComAccount(Account):
     encoding_aes_key: EncodedKey
     suite_id: str = ""
     receive_id: str | None = None
+    secret: str | None = None
+    open_platform: str = ""
+    api_url: str = "https://qyapi.weixin.qq.com"
 
     @property
     def receiver(self) -> str:

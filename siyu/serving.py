@@ -23,14 +23,16 @@ from core.database import transaction
 from core.keys import Key
 from core.log.port import DIRECTIVES, EVENTS, QUARANTINE
 from core.relay import Relay
-from ingest import collectors
+from ingest import collectors, enriching
 from ingest.auth import KeyCache
 from ingest.collectors import Ground
 from ingest.commit import GroupCommit
+from ingest.enriching import Enrichment
 from ingest.intake import Intake
 from ingest.orders.polling import pollings
 from ingest.receive import Receiver
 from ingest.spool import Spool
+from ingest.wechat.keeper import Keeper
 from siyu.background import Background
 from siyu.system import System
 from stitcher.deciding import publisher
@@ -134,7 +136,7 @@ def stitch(system: System) -> bool:
 
 
 def start_stitching(system: System, background: Background) -> None:
-    """Start the stitcher, what carries directives out, and the relay."""
+    """Start the stitcher, what carries directives out, the relay, and what asks platforms, where one can be asked."""
     prepare_interpreter()
 
     def run_stitcher(stop: threading.Event) -> None:
@@ -145,6 +147,15 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("directives", carrying_out(system))
     background.start("refusals", keeping_refusals(system))
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
+    for name, loop in enrichment_of(system).loops():
+        background.start(name, loop)
+
+
+def enrichment_of(system: System) -> Enrichment:
+    """Return what asks the platforms of *system* about those whom its log names."""
+    keeper = Keeper(system.engine, system.signing_key, system.clock)
+    askers = enriching.askers(system.channels, keeper)
+    return Enrichment(system.engine, system.log, receiver_of(system), system.index, system.clock, askers)
 
 
 def carrying_out(system: System) -> Callable[[threading.Event], None]:

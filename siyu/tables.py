@@ -2,9 +2,10 @@
 
 from core import keys, outbox, quarantine
 from core.log import postgres
-from ingest import mappings
+from ingest import mappings, questions
 from ingest.links import store as links
 from ingest.orders import polling
+from ingest.wechat import keeper
 from profiles import articles, history, official, people, summaries, timeline
 from stitcher import directives, reviewing, robot_evidence, store
 
@@ -12,6 +13,7 @@ __all__ = [
     "articles",
     "directives",
     "history",
+    "keeper",
     "keys",
     "links",
     "mappings",
@@ -21,6 +23,7 @@ __all__ = [
     "polling",
     "postgres",
     "quarantine",
+    "questions",
     "reviewing",
     "robot_evidence",
     "store",

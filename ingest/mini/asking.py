@@ -1,6 +1,8 @@
-"""What we ask of WeChat's API for a mini-program: who came with a code, and the phone that he shows."""
+"""What we ask of WeChat's API for a mini-program while a reader waits: who came with a code, and the phone that he shows."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -9,12 +11,10 @@ import structlog
 from core.errors import InvalidEvent, Unavailable
 from ingest.mini.account import MiniAccount
 from ingest.proof import part, text
+from ingest.wechat.api import TIMEOUT_SECONDS, Rejected, said
+from ingest.wechat.keeper import Api
 
-TIMEOUT_SECONDS = 3.0
 CODE_ERRORS = frozenset({40029, 40163, 40226, 41008})  # made up or old, used, of somebody whom WeChat blocks, none
-
-AccessToken = Callable[[], Awaitable[str]]
-"""Returns the access token of a mini-program. Raises `Unavailable`."""
 
 _log = structlog.get_logger()
 
@@ -25,40 +25,30 @@ async def logged_in(account: MiniAccount, code: str) -> Mapping[str, Any]:
     Raises `InvalidEvent` where the code is no good (any more), `Unavailable` where WeChat does not say.
     """
     asked = {"appid": account.app_id, "secret": account.secret, "js_code": code, "grant_type": "authorization_code"}
-    said = await _asked(account, "GET", "/sns/jscode2session", asked)
-    if not text(said, "openid"):
+    with _about_a_code():
+        try:
+            async with httpx.AsyncClient(base_url=account.api_url, timeout=TIMEOUT_SECONDS) as client:
+                told = said(await client.get("/sns/jscode2session", params=asked))
+        except (httpx.HTTPError, httpx.InvalidURL):  # not shown: the address that was asked has the secret in it
+            raise Unavailable("WeChat does not answer") from None
+    if not text(told, "openid"):
         raise Unavailable("WeChat answers in an unknown way")
-    return said
+    return told
 
 
-async def phone(account: MiniAccount, access_token: AccessToken, code: str) -> Mapping[str, Any]:
+async def phone(api: Api, code: str) -> Mapping[str, Any]:
     """Return the `phone_info` for which *code* of a `getPhoneNumber` button stands; raises like `logged_in`."""
+    with _about_a_code():
+        told = await asyncio.to_thread(api.ask, "POST", "/wxa/business/getuserphonenumber", None, {"code": code})
+    return part(told, "phone_info")
+
+
+@contextmanager
+def _about_a_code() -> Iterator[None]:
     try:
-        token = {"access_token": await access_token()}
-    except InvalidEvent:  # of ours, not of what was sent to us
-        raise Unavailable("WeChat gives no access token") from None
-    said = await _asked(account, "POST", "/wxa/business/getuserphonenumber", token, {"code": code})
-    return part(said, "phone_info")
-
-
-async def _asked(
-    account: MiniAccount, method: str, path: str, query: Mapping[str, str], json: Mapping[str, str] | None = None
-) -> Mapping[str, Any]:
-    try:
-        async with httpx.AsyncClient(base_url=account.api_url, timeout=TIMEOUT_SECONDS) as client:
-            answer = await client.request(method, path, params=query, json=json)
-        said = answer.raise_for_status().json()
-    except (httpx.HTTPError, ValueError):  # not shown: the address that was asked has secrets in it
-        raise Unavailable("WeChat does not answer") from None
-    if not isinstance(said, dict):
-        raise Unavailable("WeChat answers in an unknown way")
-    _check(said.get("errcode") or 0, path)
-    return said
-
-
-def _check(error: object, path: str) -> None:
-    if error in CODE_ERRORS:
-        raise InvalidEvent("invalid_code", "WeChat does not know this code, or not any more", "/code")
-    if error:  # of the account, or of WeChat: the code may be good
-        _log.warning("wechat.refused", path=path, errcode=error if isinstance(error, int) else None)
-        raise Unavailable("WeChat refused it")
+        yield
+    except Rejected as error:
+        if error.errcode in CODE_ERRORS:
+            raise InvalidEvent("invalid_code", "WeChat does not know this code, or not any more", "/code") from None
+        _log.warning("wechat.refused", errcode=error.errcode)  # of the account, or of WeChat: the code may be good
+        raise Unavailable("WeChat refused it") from None

@@ -1,6 +1,6 @@
 """What mini-programs ask and tell: `/siyu-mini.js` and `/mini/{name}/…`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -17,7 +17,6 @@ from ingest.http import EVENTS_MAX
 from ingest.intake import Intake, Receipt, sender
 from ingest.mini import asking
 from ingest.mini.account import MiniAccount
-from ingest.mini.asking import AccessToken
 from ingest.mini.crypto import check_watermark, decrypted
 from ingest.mini.session import SESSION_LIFETIME, Session, Sessions
 from ingest.mini.telling import Told, grouped, logged_in, number, phoned
@@ -25,6 +24,7 @@ from ingest.pages.scripts import script, served
 from ingest.pages.shares import Shares, shared
 from ingest.proof import text
 from ingest.taking import known
+from ingest.wechat.keeper import Api, Keeper, wechat
 
 ASKING_BYTES_MAX = 16 << 10
 ENCRYPTED_LENGTH_MAX = 4_096
@@ -95,7 +95,7 @@ class Mini:
     account: MiniAccount
     sessions: Sessions
     shares: Shares
-    access_token: AccessToken
+    api: Api
 
     async def login(self, login: Login) -> Mapping[str, object]:
         """Ask WeChat who logs in, note it, and return the session by which he is known from now on."""
@@ -117,7 +117,7 @@ class Mini:
     async def phone(self, phoning: Phoning) -> Mapping[str, object]:
         """Note the phone that somebody shows, and return it to him: its code is good once, and now used."""
         session = self._session(phoning, phoning.session)
-        told = await asking.phone(self.account, self.access_token, phoning.code)
+        told = await asking.phone(self.api, phoning.code)
         return await self._phoned(session, told, phoning.code)
 
     async def encrypted_phone(self, showing: Showing) -> Mapping[str, object]:
@@ -178,12 +178,12 @@ def minis(
     find_key: FindKey,
     accounts: Mapping[str, MiniAccount],
     signing_key: bytes,
-    access_tokens: Callable[[MiniAccount], AccessToken],
+    keeper: Keeper,
 ) -> Minis:
-    """Return all mini-programs of an installation; *access_tokens* gives each what knows its access token."""
+    """Return all mini-programs of an installation."""
     shares = Shares(signing_key)
     programs = {
-        name: Mini(intake, name, account, Sessions(signing_key, name, account), shares, access_tokens(account))
+        name: Mini(intake, name, account, Sessions(signing_key, name, account), shares, wechat(keeper, account))
         for name, account in accounts.items()
     }
     return Minis(find_key, programs)

@@ -1,7 +1,7 @@
 """What pages ask and tell: `/siyu.js`, `/v1/beacon` and `/v1/pages/…`."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -24,7 +24,8 @@ from ingest.pages.scripts import script, served
 from ingest.pages.shares import Shares, shared
 from ingest.pages.signature import Moment, configuration
 from ingest.taking import known
-from ingest.wechat.oauth import Ticket, access_tokens, tickets, visitor
+from ingest.wechat.keeper import Keeper, page_ticket
+from ingest.wechat.oauth import visitor
 
 OPENING_BYTES_MAX = 16 << 10
 
@@ -56,7 +57,7 @@ class Pages:
     find_key: FindKey
     accounts: Mapping[str, PagesAccount]
     shares: Shares
-    tickets: Mapping[str, Ticket]
+    tickets: Mapping[str, Callable[[], Awaitable[str]]]
     public_url: str
 
     async def open(self, opening: Opening, callback_url: str) -> Mapping[str, object]:
@@ -115,11 +116,16 @@ class Pages:
 
 
 def pages(
-    intake: Intake, find_key: FindKey, accounts: Mapping[str, PagesAccount], signing_key: bytes, public_url: str
+    intake: Intake,
+    find_key: FindKey,
+    accounts: Mapping[str, PagesAccount],
+    signing_key: bytes,
+    public_url: str,
+    keeper: Keeper,
 ) -> Pages:
     """Return all sites of an installation, each with the ticket that signs its pages."""
-    known = {name: tickets(one, access_tokens(one)) for name, one in accounts.items() if one.asks_wechat}
-    return Pages(intake, find_key, accounts, Shares(signing_key), known, public_url)
+    tickets = {name: page_ticket(keeper, one) for name, one in accounts.items() if one.asks_wechat}
+    return Pages(intake, find_key, accounts, Shares(signing_key), tickets, public_url)
 
 
 def routes(sites: Pages) -> APIRouter:

@@ -7,13 +7,15 @@ It stands in for open.weixin.qq.com and for the `sns` part of api.weixin.qq.com.
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
+from siyu.simulators.wechat_api import WeChatApi
+
 AUTHORIZE_ORDER = ["appid", "redirect_uri", "response_type", "scope", "state"]
-TICKET = "sM4AOVdWfPE4DxkXGEs8VMCPGGVi4C3VM0P37wVUCFvkVAy_90u5h9nbSlYy3-Sl-HhTdfl2fzFy1AOcHKP7qg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,11 @@ class WeChatUsers:
     codes: dict[str, User] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     authorized: list[str] = field(default_factory=list)
+
+    @cached_property
+    def api(self) -> WeChatApi:
+        """What answers the brand, to whom tokens and tickets are given."""
+        return WeChatApi(secrets={self.app_id: self.secret})
 
     def code(self, name: str) -> str:
         """Return a new code that stands for the user called *name*."""
@@ -81,17 +88,7 @@ class WeChatUsers:
             said = {"access_token": secrets.token_hex(8), "expires_in": 7200, "openid": user.openid, **_union(user)}
             return JSONResponse(said | ({"is_snapshotuser": 1} if user.is_snapshot else {}))
 
-        @app.post("/cgi-bin/stable_token")
-        async def give_token() -> Response:
-            """Give an access token."""
-            return JSONResponse({"access_token": secrets.token_hex(16), "expires_in": 7200})
-
-        @app.get("/cgi-bin/ticket/getticket")
-        async def give_ticket(access_token: str) -> Response:
-            """Give the ticket that signs pages."""
-            said = {"errcode": 0, "errmsg": "ok", "ticket": TICKET, "expires_in": 7200}
-            return JSONResponse(said if access_token else {"errcode": 40001, "errmsg": "invalid credential"})
-
+        app.include_router(self.api.router())
         return app
 
     def _user(self, app_id: str, secret: str, code: str) -> User | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Engine
 
 from core.errors import Unavailable
 from ingest.links.link import Signs
@@ -292,13 +293,18 @@ def test_a_page_is_signed_as_wechats_documents_show() -> None:
     assert signature(ticket, moment, f"{url}#part") == signature(ticket, moment, url)
 
 
-def test_only_pages_of_the_site_are_signed(collecting: Collecting) -> None:
-    answers = collecting.send_all(
-        [
-            ("GET", "/v1/pages/signature", {"params": {"account": account, "url": url}, "headers": {"Origin": SITE}})
-            for account, url in (("main", f"{SITE}/a"), ("main", "https://evil.test/a"), ("none", f"{SITE}/a"))
-        ]
-    )
+def test_only_pages_of_the_site_are_signed(engine: Engine) -> None:
+    with wechat() as (_, address):
+        answers = Collecting(site(api_url=address), engine=engine).send_all(
+            [
+                (
+                    "GET",
+                    "/v1/pages/signature",
+                    {"params": {"account": account, "url": url}, "headers": {"Origin": SITE}},
+                )
+                for account, url in (("main", f"{SITE}/a"), ("main", "https://evil.test/a"), ("none", f"{SITE}/a"))
+            ]
+        )
 
     assert [answer.status_code for answer in answers] == [200, 403, 404]
     assert set(answers[0].json()) == {"appId", "timestamp", "nonceStr", "signature"}
