@@ -28,7 +28,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core import keys, settings
+from core import keys
 from core.database import transaction
 from core.event import Trust
 from core.keys import Scope as KeyScope
@@ -116,7 +116,7 @@ def _prepared(system: System, links: int) -> Mapping[str, Any]:
             {"links": links},
         )
         numbers = connection.execute(text("SELECT id FROM tracked_link TABLESAMPLE SYSTEM (1) LIMIT 5000")).scalars()
-        follow = Signs.of(settings.index_key(system.settings)).follow
+        follow = Signs.of(system.signing_key).follow
         return {"key": secret, "tokens": [follow.written(number) for number in numbers]}
 
 

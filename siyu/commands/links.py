@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from core import identifier, settings
+from core import identifier
 from core.database import transaction
 from core.errors import InvalidEvent
 from core.event import first_fault
@@ -105,4 +105,4 @@ def _lines(path: Path) -> Sequence[str]:
 
 
 def _signs(system: System) -> Signs:
-    return Signs.of(settings.index_key(system.settings))
+    return Signs.of(system.signing_key)

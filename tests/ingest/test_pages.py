@@ -9,17 +9,24 @@ import httpx
 import pytest
 from sqlalchemy import Engine
 
+from core.database import transaction
 from core.errors import Unavailable
+from core.event import decode
+from core.log.port import EVENTS
 from ingest.links.link import Signs
 from ingest.pages.account import PagesAccount, with_parameter
 from ingest.pages.scripts import script
 from ingest.pages.shares import Shares
 from ingest.pages.signature import Moment, signature
 from ingest.sealed import Seal
+from profiles import articles
 from siyu.simulators.wechat_users import WeChatUsers
+from stitcher import asking
+from stitcher.stitch import stitch
 from tests.ingest.collecting import PUBLIC_URL, SIGNING_KEY, Collecting
 from tests.ingest.given import NOW, event
 from tests.ingest.given_pages import BROWSER_ID, OTHER_BROWSER_ID, SITE, opened, opening, site, wechat
+from tests.stitcher.histories import INDEX, SHIPPED
 
 SCRIPT_BYTES_MOST = 6_144
 SHARES = Shares(SIGNING_KEY)
@@ -169,6 +176,26 @@ def test_a_page_hears_of_a_log_that_is_down(collecting: Collecting) -> None:
 
     assert collecting.send("POST", "/v1/pages/open", **opening()).status_code == 503
     assert opened(collecting)["token"] == OWN
+
+
+def test_nobody_takes_a_link_from_the_browser_that_has_it(collecting: Collecting, engine: Engine) -> None:
+    """Whoever opened a link knows its token, and can say that it was his long before its owner came."""
+    opened(collecting, anonymous_id=OTHER_BROWSER_ID)
+    who = {"namespace": "anonymous_id", "scope": "main", "value": "thief-0123456789"}
+    theft = event(type="article.shared", article={"id": "a"}, share={"token": ANOTHERS}, identifiers=[who])
+    theft |= {"occurred_at": (NOW - timedelta(days=300)).isoformat()}
+    for path in ("/v1/events", "/v1/beacon"):
+        assert collecting.send("POST", path, json={"writeKey": "browser", **theft}).status_code == 202
+    events = [decode(record.value) for record in collecting.log.topics[EVENTS]]
+
+    with transaction(engine) as connection:
+        stitch(connection, {each.uid: each for each in events}, SHIPPED, INDEX, NOW)
+    with engine.connect() as connection:
+        owner = articles.sharer(connection, ANOTHERS, "a")
+        (named,) = asking.lookup(connection, [f"anonymous_id@main:{OTHER_BROWSER_ID}"], INDEX)
+
+    assert owner is not None
+    assert owner == named.person
 
 
 # The way to WeChat and back
