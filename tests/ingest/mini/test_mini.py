@@ -9,6 +9,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 
 from core.errors import Unavailable
 from ingest.mini import scenes
@@ -57,6 +58,12 @@ def users(platform: tuple[MiniProgramUsers, str]) -> MiniProgramUsers:
 @pytest.fixture
 def collecting(users: MiniProgramUsers, platform: tuple[MiniProgramUsers, str]) -> Collecting:
     return Collecting(program(platform[1]))
+
+
+@pytest.fixture
+def keeping(users: MiniProgramUsers, platform: tuple[MiniProgramUsers, str], engine: Engine) -> Collecting:
+    """Collectors with a database, in which the access token is kept."""
+    return Collecting(program(platform[1]), engine=engine)
 
 
 def program(api_url: str = "http://127.0.0.1:1", **fields: Any) -> dict[str, Any]:
@@ -226,13 +233,13 @@ def test_only_the_phone_that_logged_in_speaks_for_its_owner(
 # Phones
 
 
-def test_a_phone_that_wechat_has_verified_is_its_owners(collecting: Collecting, users: MiniProgramUsers) -> None:
-    sealed = session(collecting, users)
+def test_a_phone_that_wechat_has_verified_is_its_owners(keeping: Collecting, users: MiniProgramUsers) -> None:
+    sealed = session(keeping, users)
 
-    answer = asked(collecting, "phone", session=sealed, code=users.phone_code("anna"))
+    answer = asked(keeping, "phone", session=sealed, code=users.phone_code("anna"))
 
     assert answer.json() == {"phone": "+8613912345678"}
-    event = collecting.events[-1]
+    event = keeping.events[-1]
     assert who(event) == ANNA | {("phone", "", "+8613912345678")}
     assert {each["namespace"] for each in event["identifiers"] if each["role"] == "subject"} == {
         "wechat_openid",
@@ -243,41 +250,39 @@ def test_a_phone_that_wechat_has_verified_is_its_owners(collecting: Collecting, 
     assert "13912345678" not in event["id"]
 
 
-def test_the_access_token_is_asked_for_once(collecting: Collecting, users: MiniProgramUsers) -> None:
-    sealed = session(collecting, users)
+def test_the_access_token_is_asked_for_once(keeping: Collecting, users: MiniProgramUsers) -> None:
+    sealed = session(keeping, users)
     path = "/mini/main/phone"
     said = {"writeKey": "browser", "anonymous_id": PHONE_ID, "session": sealed}
     before = users.asked.count("/cgi-bin/stable_token")
 
-    answers = collecting.send_all(
-        [("POST", path, {"json": {**said, "code": users.phone_code("anna")}}) for _ in range(3)]
-    )
+    answers = keeping.send_all([("POST", path, {"json": {**said, "code": users.phone_code("anna")}}) for _ in range(3)])
 
     assert [answer.status_code for answer in answers] == [200] * 3
     assert users.asked.count("/cgi-bin/stable_token") == before + 1
 
 
-def test_a_phones_code_is_good_once(collecting: Collecting, users: MiniProgramUsers) -> None:
-    sealed, code = session(collecting, users), users.phone_code("anna")
+def test_a_phones_code_is_good_once(keeping: Collecting, users: MiniProgramUsers) -> None:
+    sealed, code = session(keeping, users), users.phone_code("anna")
 
-    first = asked(collecting, "phone", session=sealed, code=code)
-    again = asked(collecting, "phone", session=sealed, code=code)
+    first = asked(keeping, "phone", session=sealed, code=code)
+    again = asked(keeping, "phone", session=sealed, code=code)
 
     assert (first.status_code, again.status_code) == (200, 400)
-    assert len(collecting.events) == 2
+    assert len(keeping.events) == 2
 
 
 def test_a_phone_told_to_another_mini_program_is_refused(
-    collecting: Collecting, users: MiniProgramUsers, monkeypatch: pytest.MonkeyPatch
+    keeping: Collecting, users: MiniProgramUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sealed = session(collecting, users)
+    sealed = session(keeping, users)
     info = users.phone_info("anna", "wxb222")
     monkeypatch.setattr(users, "phone_info", lambda name: info)
 
-    answer = asked(collecting, "phone", session=sealed, code=users.phone_code("anna"))
+    answer = asked(keeping, "phone", session=sealed, code=users.phone_code("anna"))
 
     assert answer.status_code == 403
-    assert len(collecting.events) == 1
+    assert len(keeping.events) == 1
 
 
 def test_a_phone_may_come_encrypted_too_and_twice_is_once(collecting: Collecting, users: MiniProgramUsers) -> None:
