@@ -18,6 +18,7 @@ from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
 from core.raw import include
+from profiles import intent
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -32,6 +33,7 @@ def create(
     checks: Mapping[str, Check],
     *,
     publish: Publish,
+    intent_rules: intent.Rules | None = None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
@@ -53,6 +55,7 @@ def create(
         keys=Keys(engine, find_key, clock),
         index=index,
         rules=rules,
+        intent_rules=intent.shipped() if intent_rules is None else intent_rules,
         feed=Feed(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),

@@ -105,11 +105,21 @@ def merge(merger: Merger, turn: Turn) -> schemas.DirectiveOut | schemas.PreviewO
     response_model=schemas.ProfileOut,
     responses={**_MOVED, 304: {"description": "The version of If-None-Match is the present one"}},
 )
-def show(person: Person, connection: Snapshot, clear: Clear, cached: Cached) -> schemas.ProfileOut | Response:
+def show(
+    person: Person, here: Here, connection: Snapshot, clear: Clear, cached: Cached
+) -> schemas.ProfileOut | Response:
     """Return the profile of a person."""
     version, _ = people.version(connection, person)
-    tag = f"{person}.{version}.{'clear' if clear else 'masked'}"
-    return cached.answer(tag, lambda: shown.profile(profile.of_person(connection, person), clear=clear))
+    judged = here.scoring.of_person(connection, person)
+    tag = f"{person}.{version}.{judged.score}.{'clear' if clear else 'masked'}"
+    return cached.answer(tag, lambda: shown.profile(profile.of_person(connection, person), judged, clear=clear))
+
+
+@router.get("/{person_id}/intent", responses=_MOVED)
+def intent(person: Person, here: Here, connection: Snapshot) -> schemas.IntentOut:
+    """Say how likely there is business with a person, and why: by each rule, with the events behind it."""
+    scoring = here.scoring
+    return shown.intent(person, scoring.of_person(connection, person), scoring)
 
 
 @router.get(

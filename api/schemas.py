@@ -90,7 +90,7 @@ class EnteredVia(BaseModel):
 
 
 class ProfileOut(BaseModel):
-    """A person. *intent* is null until it has been scored."""
+    """A person; *intent* is the score, as of the answer."""
 
     person_id: PersonId
     version: int
@@ -111,7 +111,39 @@ class ProfileOut(BaseModel):
     reachable_via: list[str] = Field(description="Channels with consent and an address; never without consent.")
     entered_at: datetime | None
     entered_via: EnteredVia | None
-    intent: int | None
+    intent: int
+
+
+class SignalOut(BaseModel):
+    """An event that intent is judged by, and what it gives now."""
+
+    uid: str
+    type: str
+    channel: str
+    occurred_at: datetime
+    points: float
+
+
+class ContributionOut(BaseModel):
+    """What one rule gives: *points* of the score, of *uncapped* ones, by so many *events*, of which the *newest* are shown."""
+
+    rule: str
+    labels: dict[str, str] = Field(description="By language.")
+    points: float
+    uncapped: float
+    half_life_days: float
+    events: int
+    newest: list[SignalOut]
+
+
+class IntentOut(BaseModel):
+    """How likely there is business with a person *as_of* now, by how much the score rose within a week, and why."""
+
+    person_id: PersonId
+    score: int = Field(ge=0, le=100)
+    change: int
+    as_of: datetime
+    contributions: list[ContributionOut] = Field(description="By rule, the most first.")
 
 
 class MentionOut(BaseModel):

@@ -5,11 +5,13 @@ from typing import Any
 
 from api import schemas
 from api.table import Sheet
-from core.identifier import BlindIndex, Identifier, IdentifierId
+from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
 from profiles import masking
 from profiles.history import IdentityChange
+from profiles.intent import Contribution, Intent, Rule
 from profiles.people import Member
 from profiles.profile import Profile
+from profiles.scoring import Scoring
 from profiles.timeline import Entry
 from stitcher.asking import Identity, Known, Owner, Step, Weakest
 from stitcher.carrying_out import PREVIEW_PEOPLE_MAX, Part, Preview
@@ -20,6 +22,7 @@ from stitcher.splitting import Split
 from stitcher.timelines import Line, Opened
 
 CHANGES_MAX = 500
+SIGNALS_SHOWN_MAX = 20
 
 
 def lookup(written: Sequence[str], owners: Sequence[Owner]) -> schemas.Lookup:
@@ -33,8 +36,8 @@ def _found(written: str, of: Owner) -> schemas.Found | schemas.FoundContested:
     return schemas.FoundContested(identifier=written, person_id=None, contested_by=list(of.contested_by))
 
 
-def profile(of: Profile, *, clear: bool) -> schemas.ProfileOut:
-    """Show a person."""
+def profile(of: Profile, judged: Intent, *, clear: bool) -> schemas.ProfileOut:
+    """Show a person, and the score of his intent."""
     return schemas.ProfileOut(
         person_id=of.id,
         version=of.version,
@@ -55,7 +58,39 @@ def profile(of: Profile, *, clear: bool) -> schemas.ProfileOut:
         reachable_via=list(of.reachable_via),
         entered_at=of.entrance.at if of.entrance else None,
         entered_via=_entered_via(of),
-        intent=None,
+        intent=judged.score,
+    )
+
+
+def intent(person: PersonId, of: Intent, scoring: Scoring) -> schemas.IntentOut:
+    """Show what there is of business with somebody, and why it is so."""
+    return schemas.IntentOut(
+        person_id=person,
+        score=of.score,
+        change=of.change,
+        as_of=scoring.now,
+        contributions=[_contribution(each, scoring.rules[each.rule]) for each in of.contributions],
+    )
+
+
+def _contribution(of: Contribution, rule: Rule) -> schemas.ContributionOut:
+    return schemas.ContributionOut(
+        rule=of.rule,
+        labels=dict(rule.labels),
+        points=round(of.points, 2),
+        uncapped=round(of.uncapped, 2),
+        half_life_days=rule.half_life_days,
+        events=len(of.signals),
+        newest=[
+            schemas.SignalOut(
+                uid=signal.uid,
+                type=signal.type,
+                channel=signal.channel,
+                occurred_at=signal.occurred_at,
+                points=round(points, 2),
+            )
+            for signal, points in of.signals[:SIGNALS_SHOWN_MAX]
+        ],
     )
 
 

@@ -1,7 +1,6 @@
 """The profile: what is known of a person, derived from his identifiers and the sum of their summaries.
 
-What nothing has been heard of is missing or `None`, never a number of our own; so there is no intent here until it is
-scored.
+What nothing has been heard of is missing or `None`, never a number of our own.
 """
 
 from collections import defaultdict
@@ -17,6 +16,7 @@ from core.identifier import Identifier, IdentifierId, PersonId
 from profiles import articles, audience, masking, people, summaries, summary
 from profiles.audience import Behind, Reader
 from profiles.people import Member
+from profiles.scoring import Scoring
 from profiles.sharetree import Node
 from profiles.summary import Summary
 
@@ -133,7 +133,7 @@ def cards(connection: Connection, person_ids: Collection[PersonId]) -> Mapping[P
 class Wanted:
     """Which readers are asked for; `None` is any. *follower* `False` wants all who are not known to follow.
 
-    *reachable* is yes, no, or the channel. Nobody has an intent yet, so nobody reaches a *min_intent* above zero.
+    *reachable* is yes, no, or the channel.
     """
 
     follower: bool | None = None
@@ -143,7 +143,7 @@ class Wanted:
 
     def takes(self, reader: Reader) -> bool:
         """Whether *reader*, of whom the card is not known yet, may be wanted."""
-        return reader.generation >= (self.min_generation or 0) and not self.min_intent
+        return reader.generation >= (self.min_generation or 0)
 
     def takes_card(self, card: Card) -> bool:
         """Whether somebody with this *card* is wanted."""
@@ -159,28 +159,32 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Some readers of an article with their cards, and the place behind all that were looked at (`None`: no more)."""
+    """Some readers of an article with their cards and the scores of their intent, and the place behind all that were looked at
+    (`None`: no more)."""
 
-    found: Sequence[tuple[Reader, Card]]
+    found: Sequence[tuple[Reader, Card, int]]
     next: Behind | None
 
 
-def readers(connection: Connection, article_id: str, wanted: Wanted, after: Behind | None, most: int) -> Readers:
+def readers(
+    connection: Connection, article_id: str, wanted: Wanted, scoring: Scoring, after: Behind | None, most: int
+) -> Readers:
     """Return up to *most* readers of an article from behind *after*, by their first read. Raises `NotFound`.
 
     At most `LOOKED_AT_MAX` are looked at, so where few are wanted there may be fewer, or none, though more follow.
     """
-    found: list[tuple[Reader, Card]] = []
+    found: list[tuple[Reader, Card, int]] = []
     part_size = most + 1 if wanted == Wanted() else LOOKED_AT_MAX // 4
     for _ in range(0, LOOKED_AT_MAX, part_size):
         part = audience.readers(connection, article_id, after, part_size)
         known = cards(connection, [reader.person for reader, _ in part if wanted.takes(reader)])
+        taken = {person: card for person, card in known.items() if wanted.takes_card(card)}
+        scores = {person: said.score for person, said in scoring.of_people(connection, taken.keys()).items()}
         for reader, place in part:
-            card = known.get(reader.person)
-            if card and wanted.takes_card(card):
+            if reader.person in taken and scores[reader.person] >= (wanted.min_intent or 0):
                 if len(found) == most:
                     return Readers(found, after)
-                found.append((reader, card))
+                found.append((reader, taken[reader.person], scores[reader.person]))
             after = place
         if len(part) < part_size:
             return Readers(found, None)

@@ -16,6 +16,8 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from ingest import channels
 from ingest.channels import Channels
+from profiles import intent
+from profiles.scoring import Scoring
 from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
 from stitcher import rules
 from stitcher.rules import Rules
@@ -33,10 +35,16 @@ class System:
     engine: Engine
     log: Log
     rules: Rules
+    intent_rules: intent.Rules
     signing_key: bytes
     index: BlindIndex
     clock: Clock
     channels: Channels
+
+    @property
+    def scoring(self) -> Scoring:
+        """By which rules intent is judged, as of now."""
+        return Scoring(self.intent_rules, self.clock())
 
     def stitcher(self) -> Stitcher:
         """Return a stitcher over this system."""
@@ -48,6 +56,7 @@ def opened() -> Iterator[System]:
     """Open what the settings name, with the schema brought up to date, and close it at the end."""
     chosen = settings.load()
     rules_chosen = _rules(chosen)
+    intent_rules = _intent_rules(chosen)
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -56,7 +65,7 @@ def opened() -> Iterator[System]:
         log = _log(chosen, engine)
         try:
             key = settings.index_key(chosen)
-            yield System(chosen, engine, log, rules_chosen, key, BlindIndex(key), system_clock, accounts)
+            yield System(chosen, engine, log, rules_chosen, intent_rules, key, BlindIndex(key), system_clock, accounts)
         finally:
             log.close()
     finally:
@@ -75,6 +84,15 @@ def _rules(chosen: Settings) -> Rules:
         return rules.read(chosen.rules_file.read_text(encoding="utf-8"))
     except OSError as error:
         raise InvalidSetting(f"SIYU_RULES_FILE cannot be read: {error.strerror}") from None
+
+
+def _intent_rules(chosen: Settings) -> intent.Rules:
+    if chosen.intent_file is None:
+        return intent.shipped()
+    try:
+        return intent.read(chosen.intent_file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InvalidSetting(f"SIYU_INTENT_FILE cannot be read: {error.strerror}") from None
 
 
 def _log(chosen: Settings, engine: Engine) -> Log:

@@ -103,6 +103,10 @@ _CHINESE = {
     "people created": "新建人员",
     "people touched": "涉及人员",
     "people merged": "合并人员",
+    "intent": "意向分",
+    "within a week": "一周内",
+    "points": "分值",
+    "newest": "最近",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 

@@ -17,7 +17,7 @@ from profiles import people, profile
 from profiles.timeline import Filter
 from siyu.deciding import By, IsPreview, Manner, Why, decide
 from siyu.system import System, opened
-from siyu.terminal import answering, out, say, write_json, write_table
+from siyu.terminal import answering, language, out, say, write_json, write_table
 from stitcher import asking, splitting, timelines
 from stitcher.timelines import Place
 
@@ -45,8 +45,9 @@ AsOf = Annotated[
 def show(identifier: Named, as_of: AsOf = None, as_json: AsJson = False, clear: Clear = False) -> None:
     """Show the profile of a person."""
     with opened() as system, system.engine.connect() as connection, answering():
-        found = profile.of_person(connection, person_of(system, connection, identifier, as_of))
-        told = shown.profile(found, clear=clear).model_dump(mode="json")
+        person = person_of(system, connection, identifier, as_of)
+        judged = system.scoring.of_person(connection, person)
+        told = shown.profile(profile.of_person(connection, person), judged, clear=clear).model_dump(mode="json")
     if as_json:
         write_json([told])
     else:
@@ -70,6 +71,18 @@ def timeline(
         write_json(line.model_dump(mode="json") for line in lines)
     else:
         write_timeline(lines)
+
+
+@app.command()
+def intent(identifier: Named, as_json: AsJson = False) -> None:
+    """Say how likely there is business with a person, and why."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person, scoring = person_of(system, connection, identifier), system.scoring
+        told = shown.intent(person, scoring.of_person(connection, person), scoring)
+    if as_json:
+        write_json([told.model_dump(mode="json")])
+    else:
+        write_intent(told)
 
 
 @app.command()
@@ -130,6 +143,18 @@ def merge(
     wish = Wish(Kind.MUST_LINK, manner.reason, (first, second))
     with opened() as system:
         decide(system, wish, manner)
+
+
+def write_intent(told: schemas.IntentOut) -> None:
+    """Write how likely there is business with somebody, and why, as a table."""
+    out.print(f"{say('intent')} {told.score} ({told.change:+d} {say('within a week')})")
+    write_table(
+        ("why", "points", "events", "newest"),
+        (
+            (each.labels.get(language(), each.rule), each.points, each.events, f"{each.newest[0].occurred_at:%Y-%m-%d}")
+            for each in told.contributions
+        ),
+    )
 
 
 def write_timeline(lines: Iterable[schemas.TimelineEntry]) -> None:
