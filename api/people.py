@@ -16,7 +16,8 @@ from api.schemas import Page
 from core.directive import Kind, Wish, Words
 from core.event import Word
 from core.identifier import IdentifierId
-from profiles import people, profile
+from profiles import people, profile, reach
+from profiles.consent import MARKETING
 from profiles.timeline import Filter
 from stitcher import asking, splitting, timelines
 from stitcher.splitting import Split
@@ -113,6 +114,18 @@ def show(
     judged = here.scoring.of_person(connection, person)
     tag = f"{person}.{version}.{judged.score}.{'clear' if clear else 'masked'}"
     return cached.answer(tag, lambda: shown.profile(profile.of_person(connection, person), judged, clear=clear))
+
+
+@router.get("/{person_id}/reach", responses=_MOVED)
+def show_reach(person: Person, connection: Snapshot, clear: Clear, purpose: Word = MARKETING) -> schemas.ReachOut:
+    """Say by what ways a person may be reached for a purpose, following us or not, and why not by the others."""
+    return shown.reach(person, purpose, reach.of_person(connection, person, purpose), clear=clear)
+
+
+@router.get("/{person_id}/consent", responses=_MOVED)
+def show_consent(person: Person, connection: Snapshot, clear: Clear) -> schemas.LedgerOut:
+    """Return what a person agreed to and refused, the newest first, with the event that says so."""
+    return shown.ledger(person, reach.ledgers(connection, [person])[person], clear=clear)
 
 
 @router.get("/{person_id}/intent", responses=_MOVED)

@@ -114,6 +114,53 @@ class ProfileOut(BaseModel):
     intent: int
 
 
+class ConsentOut(BaseModel):
+    """One line of the ledger: what was agreed to or refused, of which identifiers, and how that is known."""
+
+    uid: str
+    at: datetime
+    channel: str
+    purpose: str | None = Field(description="null: any purpose.")
+    given: bool
+    named: list[str]
+    source: str
+    evidence: JsonValue
+    text_version: str | None
+
+
+class LedgerOut(BaseModel):
+    """What a person agreed to and refused, the newest first."""
+
+    person_id: PersonId
+    data: list[ConsentOut]
+
+
+class AddressOut(BaseModel):
+    """An identifier at which a channel finds a person; *reason* says why he may be reached there, or why not."""
+
+    identifier: str
+    reachable: bool
+    reason: str = Field(examples=["consented", "no_consent", "opted_out", "not_following"])
+    because: ConsentOut | None = Field(description="The line of the ledger that decides.")
+
+
+class WayOut(BaseModel):
+    """A channel: without addresses it cannot reach him."""
+
+    channel: str
+    reachable: bool
+    reason: str = Field(description="That of an address, the best; `no_address` without any.")
+    addresses: list[AddressOut]
+
+
+class ReachOut(BaseModel):
+    """By what ways a person may be reached for a purpose, and why not by the others."""
+
+    person_id: PersonId
+    purpose: str
+    ways: list[WayOut]
+
+
 class SignalOut(BaseModel):
     """An event that intent is judged by, and what it gives now."""
 

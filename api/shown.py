@@ -7,10 +7,12 @@ from api import schemas
 from api.table import Sheet
 from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
 from profiles import masking
+from profiles.consent import Consent, Reason, Way
 from profiles.history import IdentityChange
 from profiles.intent import Contribution, Intent, Rule
 from profiles.people import Member
 from profiles.profile import Profile
+from profiles.reach import Reach
 from profiles.scoring import Scoring
 from profiles.timeline import Entry
 from stitcher.asking import Identity, Known, Owner, Step, Weakest
@@ -92,6 +94,52 @@ def _contribution(of: Contribution, rule: Rule) -> schemas.ContributionOut:
             for signal, points in of.signals[:SIGNALS_SHOWN_MAX]
         ],
     )
+
+
+def reach(person: PersonId, purpose: str, of: Reach, *, clear: bool) -> schemas.ReachOut:
+    """Show by what ways somebody may be reached, and why not by the others."""
+    return schemas.ReachOut(person_id=person, purpose=purpose, ways=[_way(each, clear=clear) for each in of.ways])
+
+
+def ledger(person: PersonId, of: Sequence[Consent], *, clear: bool) -> schemas.LedgerOut:
+    """Show what somebody agreed to and refused."""
+    return schemas.LedgerOut(person_id=person, data=[_consent(each, clear=clear) for each in of])
+
+
+def _way(of: Way, *, clear: bool) -> schemas.WayOut:
+    reasons = sorted((each.reason for each in of.addresses), key=list(Reason).index)
+    return schemas.WayOut(
+        channel=of.channel,
+        reachable=of.is_open,
+        reason=reasons[0] if reasons else "no_address",
+        addresses=[
+            schemas.AddressOut(
+                identifier=_written(each.identifier, clear=clear),
+                reachable=each.is_open,
+                reason=each.reason,
+                because=_consent(each.because, clear=clear) if each.because else None,
+            )
+            for each in of.addresses
+        ],
+    )
+
+
+def _consent(of: Consent, *, clear: bool) -> schemas.ConsentOut:
+    return schemas.ConsentOut(
+        uid=of.uid,
+        at=of.at,
+        channel=of.channel,
+        purpose=of.purpose,
+        given=of.is_given,
+        named=sorted(_written(one, clear=clear) for one in of.named),
+        source=of.source,
+        evidence=of.evidence if clear else masking.hidden("evidence", of.evidence),
+        text_version=of.text_version,
+    )
+
+
+def _written(of: Identifier, *, clear: bool) -> str:
+    return of.text if clear else masking.identifier(of)
 
 
 def _entered_via(of: Profile) -> schemas.EnteredVia | None:

@@ -13,17 +13,15 @@ from sqlalchemy import Connection
 
 from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
-from profiles import articles, audience, masking, people, summaries, summary
+from profiles import articles, audience, consent, masking, people, reach, summaries, summary
 from profiles.audience import Behind, Reader
+from profiles.consent import Consent
 from profiles.people import Member
 from profiles.scoring import Scoring
 from profiles.sharetree import Node
 from profiles.summary import Summary
 
 LOOKED_AT_MAX = 1_000  # readers whose cards are read for one page
-
-# Under which identifier a channel finds a person. An official account moreover reaches only those who follow it.
-_ADDRESSES = {"sms": "phone", "mail": "email", "official_account": "wechat_openid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +109,9 @@ def of_person(connection: Connection, person_id: PersonId) -> Profile:
         orders=known.counts.get("orders", 0),
         refunds=known.counts.get("refunds", 0),
         amounts=_counted(known, "amount/"),
-        following=_said(known, "follows/"),
-        consent=_said(known, "consent/"),
-        reachable_via=_reachable_via(members, known),
+        following=known.said("follows/"),
+        consent=known.said("consent/"),
+        reachable_via=_reachable_via(members, known, reach.ledgers(connection, [person_id])[person_id]),
         entrance=_entrance(connection, person_id, known),
         is_anonymous=_is_anonymous(members),
         is_contested=not all(member.standing.is_somebodys for member in members),
@@ -121,12 +119,13 @@ def of_person(connection: Connection, person_id: PersonId) -> Profile:
 
 
 def cards(connection: Connection, person_ids: Collection[PersonId]) -> Mapping[PersonId, Card]:
-    """Return the cards of many people (of present ids), by two queries however many they are."""
+    """Return the cards of many people (of present ids), by three queries however many they are."""
     by_person: dict[PersonId, list[Member]] = defaultdict(list)
     for member in people.of_people(connection, person_ids):
         by_person[member.person_id].append(member)
     known = summaries.of_identifiers(connection, [m.id for members in by_person.values() for m in members])
-    return {person: _card(person, members, known) for person, members in by_person.items()}
+    ledgers = reach.ledgers(connection, by_person.keys())
+    return {person: _card(person, members, known, ledgers[person]) for person, members in by_person.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,16 +215,21 @@ def branch(connection: Connection, article_id: str, root: PersonId | None, depth
     )
 
 
-def _card(person: PersonId, members: Sequence[Member], known: Mapping[IdentifierId, Summary]) -> Card:
+def _card(
+    person: PersonId,
+    members: Sequence[Member],
+    known: Mapping[IdentifierId, Summary],
+    ledger: Sequence[Consent],
+) -> Card:
     own = summary.total(known[member.id] for member in members if member.id in known)
-    follows = _said(own, "follows/").values()
+    follows = own.said("follows/").values()
     return Card(
         person=person,
         name=_name(own.under("trait/")),
         canonical=next(member.identifier for member in members if member.id == person),
         company=_company(own),
         follower=any(follows) if follows else None,
-        reachable_via=_reachable_via(members, own),
+        reachable_via=_reachable_via(members, own, ledger),
         is_anonymous=_is_anonymous(members),
     )
 
@@ -240,18 +244,10 @@ def _name(traits: Mapping[str, JsonValue]) -> str | None:
     return str(traits["name"]) if traits.get("name") else None
 
 
-def _reachable_via(members: Sequence[Member], known: Summary) -> Sequence[str]:
-    """Return the channels for which consent was given and an address is held: without consent, none."""
-    consent = _said(known, "consent/")
-    following = _said(known, "follows/")
-    held = {
-        channel
-        for channel, namespace in _ADDRESSES.items()
-        for member in members
-        if member.identifier.namespace == namespace
-        and (channel != "official_account" or following.get(member.identifier.scope))
-    }
-    return sorted(channel for channel in held if consent.get(channel))
+def _reachable_via(members: Sequence[Member], known: Summary, ledger: Sequence[Consent]) -> Sequence[str]:
+    """Return the channels by which a person may be reached with what is advertised: without consent, none."""
+    held = [member.identifier for member in members]
+    return [way.channel for way in consent.ways(held, known.said("follows/"), ledger) if way.is_open]
 
 
 def _entrance(connection: Connection, person_id: PersonId, known: Summary) -> Entrance | None:
@@ -281,10 +277,6 @@ def _company(known: Summary) -> str | None:
 
 def _counted(known: Summary, prefix: str) -> Mapping[str, int]:
     return {k.removeprefix(prefix): count for k, count in sorted(known.counts.items()) if k.startswith(prefix)}
-
-
-def _said(known: Summary, prefix: str) -> Mapping[str, bool]:
-    return {name: bool(value) for name, value in known.under(prefix).items()}
 
 
 def _moment(stamp: str | None) -> datetime | None:

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from core.database import array
 from core.identifier import PersonId
-from profiles import intent
+from profiles import intent, timeline
 from profiles.intent import Intent, Rules, Signal
+from profiles.timeline import Entry
 
 SIGNALS_MAX = 1_000  # of one person, the newest
 
@@ -27,32 +27,12 @@ class Scoring:
 
     def of_people(self, connection: Connection, people: Collection[PersonId]) -> Mapping[PersonId, Intent]:
         """Return the intent of each of *people* (of present ids), by one query."""
-        signals = self._signals(connection, people)
-        return {person: intent.judge(signals[person], self.rules, self.now) for person in people}
-
-    def _signals(self, connection: Connection, people: Collection[PersonId]) -> Mapping[PersonId, list[Signal]]:
-        found: dict[PersonId, list[Signal]] = {person: [] for person in people}
-        asked = {
-            "people": array(people),
-            "types": array(sorted(intent.types(self.rules))),
-            "since": self.now - intent.horizon(self.rules),
-            "most": SIGNALS_MAX,
+        since = self.now - intent.horizon(self.rules)
+        found = timeline.of_types(connection, people, intent.types(self.rules), since, SIGNALS_MAX)
+        return {
+            person: intent.judge([_signal(each) for each in own], self.rules, self.now) for person, own in found.items()
         }
-        for row in connection.execute(_SIGNALS, asked) if found else ():
-            found[row[0]].append(Signal(row[1], row[2], row[3], row[4], row[5]))
-        return found
 
 
-# Events of robots, and those taken back, stand under nobody.
-_SIGNALS = text(
-    """
-    SELECT asked.person::text, own.uid::text, own.type, own.channel, own.occurred_at, own.body
-      FROM unnest(CAST(:people AS uuid[])) AS asked(person)
-     CROSS JOIN LATERAL (
-       SELECT uid, type, channel, occurred_at, body
-         FROM identifier JOIN touchpoint ON touchpoint.anchor = identifier.id
-        WHERE identifier.person_id = asked.person AND occurred_at >= :since AND type = ANY (CAST(:types AS text[]))
-        ORDER BY occurred_at DESC, uid DESC LIMIT :most
-     ) AS own
-    """
-)
+def _signal(entry: Entry) -> Signal:
+    return Signal(entry.uid, entry.body["type"], entry.body["channel"], entry.occurred_at, entry.body)

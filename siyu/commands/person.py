@@ -14,6 +14,8 @@ from core.directive import Kind, Wish
 from core.errors import NotFound
 from core.identifier import PersonId
 from profiles import people, profile
+from profiles import reach as ways
+from profiles.consent import MARKETING
 from profiles.timeline import Filter
 from siyu.deciding import By, IsPreview, Manner, Why, decide
 from siyu.system import System, opened
@@ -71,6 +73,30 @@ def timeline(
         write_json(line.model_dump(mode="json") for line in lines)
     else:
         write_timeline(lines)
+
+
+@app.command()
+def reach(
+    identifier: Named,
+    purpose: Annotated[str, typer.Option(help="what for")] = MARKETING,
+    as_json: AsJson = False,
+    clear: Clear = False,
+) -> None:
+    """Say by what ways a person may be reached, and why not by the others."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person = person_of(system, connection, identifier)
+        told = shown.reach(person, purpose, ways.of_person(connection, person, purpose), clear=clear)
+    if as_json:
+        write_json([told.model_dump(mode="json")])
+        return
+    write_table(
+        ("channel", "identifier", "why", "time"),
+        (
+            (way.channel, at.identifier, say(at.reason), f"{at.because.at:%Y-%m-%d %H:%M}" if at.because else "")
+            for way in told.ways
+            for at in way.addresses
+        ),
+    )
 
 
 @app.command()
