@@ -26,7 +26,7 @@ from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
-from profiles import intent, people
+from profiles import frequency, intent, people
 from profiles.scoring import Scoring
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
@@ -60,6 +60,7 @@ class Context:
     index: BlindIndex
     rules: Rules
     intent_rules: intent.Rules
+    frequency: frequency.Rules
     feed: Feed
     checks: Mapping[str, Check]
     reading: anyio.Semaphore

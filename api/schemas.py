@@ -161,6 +161,27 @@ class ReachOut(BaseModel):
     ways: list[WayOut]
 
 
+class CapOut(BaseModel):
+    """A cap that was reached: at most so many messages within so many days, of which so many were *sent*."""
+
+    most: int
+    days: float
+    sent: int
+
+
+class CanSendOut(BaseModel):
+    """Whether a message may be sent, why not, and when next (`null`: not by waiting)."""
+
+    allowed: bool
+    reason: str = Field(
+        examples=["consented", "no_consent", "opted_out", "not_following", "no_address", "cap_reached", "quiet_hours"]
+    )
+    next_allowed_at: datetime | None
+    channel: str
+    purpose: str
+    cap: CapOut | None
+
+
 class SignalOut(BaseModel):
     """An event that intent is judged by, and what it gives now."""
 

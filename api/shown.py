@@ -8,6 +8,7 @@ from api.table import Sheet
 from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
 from profiles import masking
 from profiles.consent import Consent, Reason, Way
+from profiles.frequency import Decision
 from profiles.history import IdentityChange
 from profiles.intent import Contribution, Intent, Rule
 from profiles.people import Member
@@ -104,6 +105,18 @@ def reach(person: PersonId, purpose: str, of: Reach, *, clear: bool) -> schemas.
 def ledger(person: PersonId, of: Sequence[Consent], *, clear: bool) -> schemas.LedgerOut:
     """Show what somebody agreed to and refused."""
     return schemas.LedgerOut(person_id=person, data=[_consent(each, clear=clear) for each in of])
+
+
+def can_send(channel: str, purpose: str, of: Decision) -> schemas.CanSendOut:
+    """Show whether a message may be sent."""
+    return schemas.CanSendOut(
+        allowed=of.is_allowed,
+        reason=of.reason,
+        next_allowed_at=of.next_at,
+        channel=channel,
+        purpose=purpose,
+        cap=schemas.CapOut(most=of.cap.most, days=of.cap.days, sent=of.sent or 0) if of.cap else None,
+    )
 
 
 def _way(of: Way, *, clear: bool) -> schemas.WayOut:

@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     batch_events_max: Annotated[int, Field(ge=1, le=10_000, description="events in one transaction")] = 1_000
     rules_file: Annotated[Path | None, Field(description="identity rules other than those shipped")] = None
     intent_file: Annotated[Path | None, Field(description="rules of intent other than those shipped")] = None
+    frequency_file: Annotated[Path | None, Field(description="caps and quiet hours other than those shipped")] = None
     channels_file: Annotated[Path | None, Field(description="accounts of platforms, and channels of your own")] = None
     public_url: Annotated[str, Field(description="under which platforms and browsers reach us; unset: as they ask")] = (
         ""

@@ -2,14 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
+from core.errors import NotFound
 from core.identifier import PersonId
-from profiles import consent, people, summaries, timeline
+from profiles import consent, frequency, people, summaries, timeline
 from profiles.consent import Consent, Way
+from profiles.frequency import Decision
 
 LEDGER_LINES_MAX = 1_000  # of one person, the newest
+SENDINGS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,19 @@ def of_person(connection: Connection, person: PersonId, purpose: str = consent.M
     ledger = ledgers(connection, [person])[person]
     held = [member.identifier for member in members]
     return Reach(consent.ways(held, known.said("follows/"), ledger, purpose), ledger)
+
+
+def may_send(
+    connection: Connection, person: PersonId, channel: str, purpose: str, rules: frequency.Rules, now: datetime
+) -> Decision:
+    """Say whether a person (of the present id) may be sent a message for *purpose* on *channel* now. Raises `NotFound`."""
+    way = next((each for each in of_person(connection, person, purpose).ways if each.channel == channel), None)
+    if way is None:
+        raise NotFound("no messages are sent on this channel")
+    types, since = frequency.SENDING[channel], now - rules.horizon
+    told = timeline.of_types(connection, [person], types, since, SENDINGS_MAX)[person]
+    sent = [frequency.message(each.uid, each.occurred_at, each.body) for each in told]
+    return frequency.decide(way, sent, rules, purpose, now)
 
 
 def ledgers(connection: Connection, asked: Collection[PersonId]) -> Mapping[PersonId, Sequence[Consent]]:

@@ -21,7 +21,7 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from core.submission import Submission
 from ingest.channels import Channels
-from profiles import intent
+from profiles import frequency, intent
 from profiles.record import CAUSES_MAX, Reason
 from siyu.serving import Role, application
 from siyu.system import System
@@ -89,7 +89,16 @@ def openapi() -> Mapping[str, Any]:
     engine = connect("postgresql://")
     log = PostgresLog(engine, partitions=1)
     system = System(
-        Settings(), engine, log, rules.shipped(), intent.shipped(), b"", BlindIndex(b""), system_clock, Channels()
+        settings=Settings(),
+        engine=engine,
+        log=log,
+        rules=rules.shipped(),
+        intent_rules=intent.shipped(),
+        frequency_rules=frequency.shipped(),
+        signing_key=b"",
+        index=BlindIndex(b""),
+        clock=system_clock,
+        channels=Channels(),
     )
     return application(system, set(Role)).openapi()
 

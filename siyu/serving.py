@@ -103,6 +103,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         {"log": system.log.check},
         publish=publisher(system.log),
         intent_rules=system.intent_rules,
+        frequency_rules=system.frequency_rules,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,

@@ -1,8 +1,10 @@
 """The composition root: settings become a database, a log, rules and an index, and nobody else chooses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Engine
 
@@ -16,12 +18,14 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from ingest import channels
 from ingest.channels import Channels
-from profiles import intent
+from profiles import frequency, intent
 from profiles.scoring import Scoring
 from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
 from stitcher import rules
 from stitcher.rules import Rules
 from stitcher.worker import Stitcher
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class System:
     log: Log
     rules: Rules
     intent_rules: intent.Rules
+    frequency_rules: frequency.Rules
     signing_key: bytes
     index: BlindIndex
     clock: Clock
@@ -56,7 +61,8 @@ def opened() -> Iterator[System]:
     """Open what the settings name, with the schema brought up to date, and close it at the end."""
     chosen = settings.load()
     rules_chosen = _rules(chosen)
-    intent_rules = _intent_rules(chosen)
+    intent_rules = _read(chosen.intent_file, "SIYU_INTENT_FILE", intent.read, intent.shipped)
+    frequency_rules = _read(chosen.frequency_file, "SIYU_FREQUENCY_FILE", frequency.read, frequency.shipped)
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -65,7 +71,10 @@ def opened() -> Iterator[System]:
         log = _log(chosen, engine)
         try:
             key = settings.index_key(chosen)
-            yield System(chosen, engine, log, rules_chosen, intent_rules, key, BlindIndex(key), system_clock, accounts)
+            index = BlindIndex(key)
+            yield System(
+                chosen, engine, log, rules_chosen, intent_rules, frequency_rules, key, index, system_clock, accounts
+            )
         finally:
             log.close()
     finally:
@@ -78,21 +87,17 @@ def rules_in_force() -> Rules:
 
 
 def _rules(chosen: Settings) -> Rules:
-    if chosen.rules_file is None:
-        return rules.shipped()
-    try:
-        return rules.read(chosen.rules_file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidSetting(f"SIYU_RULES_FILE cannot be read: {error.strerror}") from None
+    return _read(chosen.rules_file, "SIYU_RULES_FILE", rules.read, rules.shipped)
 
 
-def _intent_rules(chosen: Settings) -> intent.Rules:
-    if chosen.intent_file is None:
-        return intent.shipped()
+def _read(path: Path | None, setting: str, read: Callable[[str], T], shipped: Callable[[], T]) -> T:
+    """Return the rules in the file at *path*, which *setting* names; without one those *shipped*."""
+    if path is None:
+        return shipped()
     try:
-        return intent.read(chosen.intent_file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidSetting(f"SIYU_INTENT_FILE cannot be read: {error.strerror}") from None
+        return read(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{setting} cannot be read: {getattr(error, 'strerror', 'it is not UTF-8')}") from None
 
 
 def _log(chosen: Settings, engine: Engine) -> Log:

@@ -100,6 +100,24 @@ def reach(
 
 
 @app.command()
+def can_send(
+    identifier: Named,
+    channel: Annotated[str, typer.Argument(help="sms, mail or official_account")],
+    purpose: Annotated[str, typer.Option(help="what for")] = MARKETING,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a person may be sent a message now, why not, and when next."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person, rules = person_of(system, connection, identifier), system.frequency_rules
+        told = ways.may_send(connection, person, channel, purpose, rules, system.clock())
+    shown_decision = shown.can_send(channel, purpose, told)
+    if as_json:
+        write_json([shown_decision.model_dump(mode="json")])
+    else:
+        write_table(("", ""), shown_decision.model_dump(mode="json").items())
+
+
+@app.command()
 def intent(identifier: Named, as_json: AsJson = False) -> None:
     """Say how likely there is business with a person, and why."""
     with opened() as system, system.engine.connect() as connection, answering():

@@ -79,3 +79,39 @@ def test_a_merge_a_split_and_a_retraction_leave_what_a_rebuild_gives(
     world.decide(Kind.MUST_LINK, A, B, minute=2)
     world.decide(Kind.RETRACT, event=refusal, minute=3)
     assert as_a_rebuild_gives() == (True, "consented")
+
+
+def can_send(client: httpx.Client, **sending: Any) -> dict[str, Any]:
+    answer = client.post("/v1/decisions/can-send", json={"channel": "sms", **sending})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def test_one_question_says_whether_to_send_and_when_next(world: World, marketer: httpx.Client) -> None:
+    """Now is eight in the morning of Shanghai, and texts that advertise go once a day."""
+    world.happens(A, PHONE, type="consent.given", properties=TEXTS)
+    assert can_send(marketer, identifier=PHONE)["allowed"]
+    assert can_send(marketer, person_id=world.person(A))["allowed"]
+
+    recipient = {"namespace": "phone", "value": PHONE.removeprefix("phone:"), "role": "recipient"}
+    for kind in ("sms.sent", "sms.delivered"):
+        world.happens(recipient, minute=960, type=kind, channel="sms", properties={"message_id": "m1"})
+
+    told = can_send(marketer, identifier=PHONE)
+    assert (told["allowed"], told["reason"]) == (False, "cap_reached")
+    assert told["cap"] == {"most": 1, "days": 1.0, "sent": 1}
+    assert told["next_allowed_at"] == "2026-11-21T00:00:00Z"  # a day on it is midnight in Shanghai
+    assert can_send(marketer, identifier=PHONE, purpose="service")["reason"] == "no_consent"
+
+
+def test_whom_nobody_knows_is_not_written_to(world: World, marketer: httpx.Client) -> None:
+    world.happens(A)
+
+    assert can_send(marketer, identifier=PHONE)["reason"] == "no_address"
+    assert can_send(marketer, identifier=A)["reason"] == "no_address"
+    assert marketer.post("/v1/decisions/can-send", json={"identifier": A, "channel": "h5"}).status_code == 404
+    assert marketer.post("/v1/decisions/can-send", json={"channel": "sms"}).status_code == 422
+
+
+def test_a_decision_needs_a_key_that_may_read_of_people(anybody: httpx.Client) -> None:
+    assert anybody.post("/v1/decisions/can-send", json={"identifier": A, "channel": "sms"}).status_code == 401
