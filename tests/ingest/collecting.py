@@ -74,7 +74,7 @@ class Collecting:
         """Return the answers to *requests*, sent one after the other by one visitor, with his cookies."""
 
         async def story() -> list[httpx.Response]:
-            intake = self._intake()
+            intake = self.intake()
             spool = Spool(intake, self.spool)
             transport = httpx.ASGITransport(self._application(intake, spool), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url=self._public_url or PUBLIC_URL) as client:
@@ -95,7 +95,8 @@ class Collecting:
         """What the log has in quarantine."""
         return self.log.topics.get(QUARANTINE, [])
 
-    def _intake(self) -> Intake:
+    def intake(self) -> Intake:
+        """A way into the log, as the collectors have it."""
         receiver = Receiver(shipped().namespaces, DEFAULTS, INDEX, lambda: self.now, self._channels.declared)
         return Intake(receiver, GroupCommit(self.log, EVENTS), GroupCommit(self.log, QUARANTINE), lambda: self.now)
 

@@ -1,0 +1,240 @@
+"""Every attack on every collector: the right answer each time, nothing lost, nothing linked that should not be."""
+
+import asyncio
+import gzip
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from core.errors import Unavailable
+from core.event import decode
+from core.log.port import EVENTS
+from ingest.collectors import routers
+from ingest.spool import Spool
+from siyu.simulators.mini_program import MiniProgramUsers
+from stitcher import graph
+from stitcher.rules import shipped
+from tests.ingest import signed
+from tests.ingest.attacks import (
+    BOMB,
+    COLLECTORS,
+    GBK,
+    OVERHEARD,
+    VALUES,
+    Attack,
+    Collector,
+    Right,
+    Sent,
+    channels,
+    users,
+)
+from tests.ingest.collecting import Collecting
+from tests.ingest.given import INDEX
+from tests.ingest.loopback import listening
+
+RULES = shipped()
+GZIP_BOMB = gzip.compress(bytes(64 << 20))
+
+
+@dataclass
+class Attacked:
+    """An installation, and what stands for the placeholders in what is sent to it."""
+
+    collecting: Collecting
+    wechat: MiniProgramUsers
+    tokens: Mapping[str, str]
+    answers: list[httpx.Response]
+
+    def send(self, sent: Sent) -> int:
+        path = sent.path
+        for name, token in self.tokens.items():
+            path = path.replace(f"{{{name}}}", token)
+        content = sent.content
+        given: dict[str, object] = {"content": content, "headers": {n: v.encode() for n, v in sent.headers.items()}}
+        if sent.query:
+            given["params"] = sent.query
+        answer = self.collecting.send(sent.method, path, **given)
+        self.answers.append(answer)
+        return answer.status_code
+
+    def made(self, collector: Collector) -> Sent:
+        """What *collector* is told, which is from now on one request."""
+        sent = collector.known()
+        return replace(sent, content=sent.content.replace(b"<code>", self.wechat.login_code("anna").encode()))
+
+    @property
+    def ids(self) -> list[str]:
+        return [event["id"] for event in self.collecting.events]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(event["type"] for event in self.collecting.events)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        return tuple(record.headers["code"] for record in self.collecting.quarantined)
+
+    @property
+    def bonds(self) -> frozenset[str]:
+        """The namespaces that the stitcher links, two and two, by all that the log has."""
+        events = [decode(record.value) for record in self.collecting.log.topics.get(EVENTS, [])]
+        _, evidence = graph.read({event.uid: event for event in events}, RULES, INDEX)
+        named = {node_id: node.identifier.namespace for node_id, node in evidence.nodes.items()}
+        return frozenset(" ".join(sorted(named[node_id] for node_id in pair)) for pair in evidence.links)
+
+    def drain(self) -> None:
+        """Bring into the log what waits on the disk."""
+
+        async def story() -> None:
+            intake = self.collecting.intake()
+            await Spool(intake, self.collecting.spool).drain()
+            await intake.close()
+
+        asyncio.run(story())
+
+
+@pytest.fixture(scope="module")
+def wechat() -> Iterator[tuple[MiniProgramUsers, str]]:
+    known = users()
+    with listening(known.application()) as address:
+        yield known, address
+
+
+@pytest.fixture
+def attacked(
+    collector: Collector,
+    wechat: tuple[MiniProgramUsers, str],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> Iterator[Attacked]:
+    engine = request.getfixturevalue("engine") if collector.needs == "database" else None
+    known, address = wechat
+    collecting = Collecting(channels(address), engine=engine, spool=tmp_path / "spool", fetch=signed.amazon)
+    tokens = _minted(collecting) if engine else {}
+    attacked = Attacked(collecting, known, tokens, [])
+    yield attacked
+    seen = "".join(f"{answer.headers} {answer.text}" for answer in attacked.answers) + "".join(capfd.readouterr())
+    seen += "".join(str(record.headers) for record in collecting.quarantined)
+    assert not [value for value in VALUES if value in seen]
+
+
+def _minted(collecting: Collecting) -> Mapping[str, str]:
+    sender = {"authorization": "Bearer server"}
+    wanted = {"url": "https://h5.example/a", "recipients": ["phone:13912345678"]}
+    (text,) = collecting.send("POST", "/v1/links", json={**wanted, "channel": "sms"}, headers=sender).json()["data"]
+    (mail,) = collecting.send("POST", "/v1/links", json={**wanted, "channel": "mail"}, headers=sender).json()["data"]
+    opened = urlsplit(mail["open_url"]).path.removesuffix(".gif")
+    paths = {"follow": text["url"], "open": opened, "leave": text["unsubscribe_url"]}
+    return {name: path.rpartition("/")[2] for name, path in paths.items()}
+
+
+def tried(*attacks: Attack) -> pytest.MarkDecorator:
+    """Try *attacks* on all collectors on which they can be tried."""
+    found = [
+        pytest.param(collector, attack, id=f"{name}: {attack}")
+        for name, collector in COLLECTORS.items()
+        for attack in attacks
+        if isinstance(collector.right[attack], Right)
+    ]
+    return pytest.mark.parametrize(("collector", "attack"), found)
+
+
+def right(collector: Collector, attack: Attack) -> Right:
+    said = collector.right[attack]
+    assert isinstance(said, Right)
+    return said
+
+
+def sent_in(attack: Attack, collector: Collector, attacked: Attacked) -> Sequence[Sent]:
+    known = attacked.made(collector)
+    match attack:
+        case Attack.FORGED:
+            return collector.forged(known)
+        case Attack.XML_BOMB:
+            return [collector.says(BOMB)]
+        case Attack.CHARSET:
+            return [collector.says(GBK)]
+        case Attack.GZIP_BOMB:
+            return [replace(known, content=GZIP_BOMB, headers={**known.headers, "Content-Encoding": "gzip"})]
+        case Attack.LARGE:
+            return [replace(known, content=bytes(2 << 20))]
+        case Attack.UNKNOWN:
+            assert collector.unknown is not None
+            return [collector.unknown()]
+    raise AssertionError(attack)
+
+
+@pytest.mark.parametrize("name", COLLECTORS)
+def test_of_each_attack_on_each_collector_the_table_says_what_is_right(name: str) -> None:
+    said = COLLECTORS[name].right
+
+    assert {*said} == {*Attack}
+    assert all(isinstance(one, Right) or " " in one for one in said.values())
+
+
+ONCE = (Attack.FORGED, Attack.XML_BOMB, Attack.CHARSET, Attack.GZIP_BOMB, Attack.LARGE, Attack.UNKNOWN)
+
+
+@tried(*ONCE)
+def test_an_attack_is_answered_rightly(collector: Collector, attack: Attack, attacked: Attacked) -> None:
+    expected = right(collector, attack)
+
+    requests = sent_in(attack, collector, attacked)
+
+    assert requests
+    assert [attacked.send(sent) for sent in requests] == [expected.status] * len(requests)
+    assert (attacked.kinds, attacked.kept) == (expected.kinds, expected.kept)
+    assert attacked.bonds <= collector.bonds
+
+
+@tried(Attack.REPLAYED, Attack.TWICE)
+def test_what_comes_again_is_the_same_event_or_none(collector: Collector, attack: Attack, attacked: Attacked) -> None:
+    expected = right(collector, attack)
+    sent = attacked.made(collector)
+
+    attacked.send(sent)
+    first, before = attacked.kinds, attacked.ids
+    if attack is Attack.REPLAYED:
+        attacked.collecting.now += OVERHEARD
+    again = attacked.send(sent)
+
+    assert first
+    assert not attacked.kept
+    assert (again, attacked.kinds[len(first) :]) == (expected.status, expected.kinds)
+    assert (attacked.ids == before + (before if expected.kinds else [])) is (collector.repeats or not expected.kinds)
+    assert attacked.bonds == collector.bonds
+
+
+@tried(Attack.LOG_DOWN)
+def test_what_comes_while_the_log_is_down_is_taken_once(
+    collector: Collector, attack: Attack, attacked: Attacked
+) -> None:
+    expected = right(collector, attack)
+    attacked.collecting.log.failures.append(Unavailable("the log is down"))
+
+    answer = attacked.send(attacked.made(collector))
+
+    assert answer == expected.status
+    assert attacked.kinds == ()
+    if answer == 503:
+        attacked.send(attacked.made(collector))  # its sender tries again
+    else:
+        attacked.drain()  # nobody does
+    kinds = attacked.kinds
+    assert kinds == (expected.kinds or right_kinds(collector))
+    assert not attacked.kept
+    assert attacked.bonds == collector.bonds
+    ids = attacked.ids
+    if collector.repeats:
+        attacked.send(attacked.made(collector))
+        assert attacked.ids == ids * 2
+
+
+def right_kinds(collector: Collector) -> tuple[str, ...]:
+    """What *collector* is told, by what is right when it is told twice."""
+    return right(collector, Attack.TWICE).kinds or ("identify",)
