@@ -66,9 +66,7 @@ def sendgrid_signed(key: ec.EllipticCurvePrivateKey) -> Signed:
     return signed
 
 
-def sendgrid_body_signed(
-    key: ec.EllipticCurvePrivateKey, body: bytes, at: datetime
-) -> tuple[bytes, Mapping[str, str]]:
+def sendgrid_body_signed(key: ec.EllipticCurvePrivateKey, body: bytes, at: datetime) -> tuple[bytes, Mapping[str, str]]:
     """Return *body*, whatever it says, as SendGrid signs it."""
     stamp = str(int(at.timestamp()))
     signature = key.sign(stamp.encode() + body, ec.ECDSA(SHA256()))

@@ -4,16 +4,18 @@ import asyncio
 import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 import pytest
 
 from core.errors import Unavailable
-from core.event import decode
+from core.event import PAST_MAX, decode
 from core.log.port import EVENTS
-from ingest.collectors import routers
+from ingest.ads.platforms import PLATFORMS
 from ingest.spool import Spool
 from siyu.simulators.mini_program import MiniProgramUsers
 from stitcher import graph
@@ -21,8 +23,12 @@ from stitcher.rules import shipped
 from tests.ingest import signed
 from tests.ingest.attacks import (
     BOMB,
+    CHANNELS,
     COLLECTORS,
+    DEEP,
     GBK,
+    KEY,
+    ORDER,
     OVERHEARD,
     VALUES,
     Attack,
@@ -30,10 +36,11 @@ from tests.ingest.attacks import (
     Right,
     Sent,
     channels,
+    shopify,
     users,
 )
 from tests.ingest.collecting import Collecting
-from tests.ingest.given import INDEX
+from tests.ingest.given import INDEX, NOW
 from tests.ingest.loopback import listening
 
 RULES = shipped()
@@ -159,6 +166,8 @@ def sent_in(attack: Attack, collector: Collector, attacked: Attacked) -> Sequenc
             return [collector.says(BOMB)]
         case Attack.CHARSET:
             return [collector.says(GBK)]
+        case Attack.DEEP:
+            return [collector.says(DEEP)]
         case Attack.GZIP_BOMB:
             return [replace(known, content=GZIP_BOMB, headers={**known.headers, "Content-Encoding": "gzip"})]
         case Attack.LARGE:
@@ -177,7 +186,7 @@ def test_of_each_attack_on_each_collector_the_table_says_what_is_right(name: str
     assert all(isinstance(one, Right) or " " in one for one in said.values())
 
 
-ONCE = (Attack.FORGED, Attack.XML_BOMB, Attack.CHARSET, Attack.GZIP_BOMB, Attack.LARGE, Attack.UNKNOWN)
+ONCE = (Attack.FORGED, Attack.XML_BOMB, Attack.CHARSET, Attack.GZIP_BOMB, Attack.LARGE, Attack.DEEP, Attack.UNKNOWN)
 
 
 @tried(*ONCE)
@@ -233,6 +242,44 @@ def test_what_comes_while_the_log_is_down_is_taken_once(
     if collector.repeats:
         attacked.send(attacked.made(collector))
         assert attacked.ids == ids * 2
+
+
+FAR = ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00")
+
+
+@pytest.mark.parametrize("at", FAR)
+@pytest.mark.parametrize("apart", [timedelta(days=1), timedelta(0), -timedelta(days=1)])
+@pytest.mark.parametrize("key", ["server", "browser"])
+def test_a_clock_that_is_thousands_of_years_off_costs_no_event(at: str, apart: timedelta, key: str) -> None:
+    to, told = Collecting({}), {"userId": "u1", "event": "E", "timestamp": at, "sentAt": (NOW + apart).isoformat()}
+
+    answer = to.send("POST", "/v1/track", json=told, headers={"Authorization": f"Bearer {key}"})
+
+    assert answer.status_code == 200
+    assert len(to.events) == 1
+    assert abs(decode(to.log.records[0].value).occurred_at - NOW) <= PAST_MAX
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_a_click_after_the_year_9999_is_one_of_now(platform: str) -> None:
+    to = Collecting(CHANNELS)
+    time = next(name for name, target in PLATFORMS[platform].parameters.items() if target == "occurred_at")  # type: ignore[index] # each is one of them
+
+    answer = to.send("GET", f"/collect/ads/{platform}", params={"key": KEY, time: "9" * 15})
+
+    assert answer.status_code == 200
+    assert [event["occurred_at"] for event in to.events] == ["2026-11-03T13:00:00Z"]
+
+
+def test_a_quantity_that_no_machine_can_count_costs_no_order() -> None:
+    to = Collecting(CHANNELS)
+    lines = [{"sku": "a", "quantity": "9" * 5_000}, {"sku": "b", "quantity": "2"}]
+    sent = shopify("orders/create")(orjson.dumps({**ORDER, "line_items": lines}))
+
+    answer = to.send("POST", sent.path, content=sent.content, headers=dict(sent.headers))
+
+    assert answer.status_code == 200
+    assert to.events[0]["order"]["items"] == [{"sku": "a", "quantity": 1}, {"sku": "b", "quantity": 2}]
 
 
 def right_kinds(collector: Collector) -> tuple[str, ...]:
