@@ -244,6 +244,20 @@ def test_what_comes_while_the_log_is_down_is_taken_once(
         assert attacked.ids == ids * 2
 
 
+ACCOUNTS = {name: one for name, one in COLLECTORS.items() if one.known().path.startswith("/collect/")}
+
+
+@pytest.mark.parametrize("collector", ACCOUNTS.values(), ids=ACCOUNTS)
+def test_nobody_knows_an_account_that_is_not_there(collector: Collector) -> None:
+    to, sent = Collecting(CHANNELS, fetch=signed.amazon), collector.known()
+    headers = {name: value.encode() for name, value in sent.headers.items()}
+
+    for path in (f"{sent.path}x", f"{sent.path}%2Fx", f"{sent.path}%00"):
+        answer = to.send(sent.method, path, content=sent.content, headers=headers, params=sent.query)
+        assert answer.status_code == 404
+    assert not to.log.topics
+
+
 FAR = ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-12:00")
 
 
