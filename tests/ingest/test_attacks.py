@@ -244,6 +244,32 @@ def test_what_comes_while_the_log_is_down_is_taken_once(
         assert attacked.ids == ids * 2
 
 
+KEEPING = {
+    name: one for name, one in COLLECTORS.items() if isinstance(said := one.right[Attack.CHARSET], Right) and said.kept
+}
+
+
+@pytest.mark.parametrize("collector", KEEPING.values(), ids=KEEPING)
+def test_what_is_to_be_kept_is_not_lost_either_while_the_log_is_down(collector: Collector, attacked: Attacked) -> None:
+    attacked.collecting.log.failures.append(Unavailable("the log is down"))
+
+    assert [attacked.send(collector.says(GBK)) for _ in range(2)] == [503, 200]
+    assert len(attacked.kept) == 1
+
+
+@pytest.mark.parametrize("collector", KEEPING.values(), ids=KEEPING)
+def test_what_comes_many_times_at_once_is_one_event(collector: Collector) -> None:
+    to, sent = Collecting(CHANNELS, fetch=signed.amazon), collector.known()
+    headers = {name: value.encode() for name, value in sent.headers.items()}
+    one = (sent.method, sent.path, {"content": sent.content, "headers": headers, "params": sent.query})
+
+    answers = to.send_all_at_once([one] * 20)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(to.events) % 20 == 0
+    assert len({event["id"] for event in to.events}) == len(to.events) // 20
+
+
 ACCOUNTS = {name: one for name, one in COLLECTORS.items() if one.known().path.startswith("/collect/")}
 
 
