@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from core.errors import Unavailable
+from ingest.links.link import Signs
 from ingest.mini import scenes
 from ingest.mini.account import MiniAccount
 from ingest.mini.telling import Told
@@ -442,10 +443,11 @@ def test_what_no_phone_is_believed_is_kept_as_something_that_it_said(collecting:
 
 
 def test_what_led_here_is_a_hint(collecting: Collecting) -> None:
+    token = Signs.of(SIGNING_KEY).follow.written(7)
     launch = {
         "scene": 1045,
         "path": "pages/a",
-        "query": {"gdt_vid": "v1", "utm_campaign": "spring", "scene": "0AbCdEfGhIjKlM", "name": "private"},
+        "query": {"gdt_vid": "v1", "utm_campaign": "spring", "scene": token, "name": "private"},
     }
 
     asked(collecting, "events", events=[read(type="mini_program.opened", launch=launch, article=None)])
@@ -453,15 +455,25 @@ def test_what_led_here_is_a_hint(collecting: Collecting) -> None:
     (event,) = collecting.events
     assert {(each["namespace"], each["value"]) for each in event["identifiers"] if each["role"] == "hint"} == {
         ("click_id", "v1"),
-        ("link_token", "0AbCdEfGhIjKlM"),
+        ("link_token", token),
     }
     assert event["campaign"] == {"name": "spring"}
     assert event["properties"] == {
         "scene": 1045,
         "opened_by": "moments_ad",
         "path": "pages/a",
-        "parameter": "0AbCdEfGhIjKlM",
+        "parameter": token,
     }
+
+
+def test_a_code_that_is_not_ours_is_no_link_of_ours(collecting: Collecting) -> None:
+    launch = {"scene": 1047, "query": {"scene": "0AbCdEfGhIjKlM"}}
+
+    asked(collecting, "events", events=[read(type="mini_program.opened", launch=launch, article=None)])
+
+    (event,) = collecting.events
+    assert "hint" not in {each["role"] for each in event["identifiers"]}
+    assert event["properties"]["parameter"] == "0AbCdEfGhIjKlM"
 
 
 def test_a_phones_clock_may_be_wrong(collecting: Collecting) -> None:
