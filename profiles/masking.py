@@ -44,7 +44,7 @@ def event(body: Mapping[str, Any]) -> dict[str, Any]:
     shown["identifiers"] = [
         {**mention, "value": value(mention["namespace"], mention["value"])} for mention in body.get("identifiers", ())
     ]
-    shown["properties"] = {name: _property(name, said) for name, said in body.get("properties", {}).items()}
+    shown["properties"] = {name: hidden(name, said) for name, said in body.get("properties", {}).items()}
     return shown
 
 
@@ -53,7 +53,8 @@ def traits(clear: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return dict.fromkeys(clear, HIDDEN)
 
 
-def _property(name: str, said: JsonValue) -> JsonValue:
+def hidden(name: str, said: JsonValue) -> JsonValue:
+    """Return what is *said* in the property called *name*, or in its place that it is hidden."""
     match said:
         case bool() | None:
             return said

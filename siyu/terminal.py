@@ -103,6 +103,15 @@ _CHINESE = {
     "people created": "新建人员",
     "people touched": "涉及人员",
     "people merged": "合并人员",
+    "consented": "已同意",
+    "no_consent": "未同意",
+    "opted_out": "已退订",
+    "not_following": "未关注",
+    "identifier": "标识",
+    "intent": "意向分",
+    "within a week": "一周内",
+    "points": "分值",
+    "newest": "最近",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 

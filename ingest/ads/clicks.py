@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from core.errors import Forbidden, InvalidEvent
 from ingest.ads.account import AdAccount
 from ingest.ads.platforms import PLATFORMS, AdPlatform
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.landing import is_unreplaced
 
 PARAMETERS_MAX = 100
@@ -25,12 +25,11 @@ _HASH = re.compile(r"[0-9A-Fa-f]{32}")
 _MUIDS = {"ios": "idfa_md5", "android": "imei_md5"}
 
 
-@dataclass(frozen=True, slots=True)
-class Clicks:
+@dataclass(frozen=True)
+class Clicks(Accounted[AdAccount]):
     """The clicks that one account's platform reports. It may report one more than once."""
 
-    source: str
-    account: AdAccount
+    family = "ads"
 
     @property
     def platform(self) -> AdPlatform:
@@ -38,7 +37,7 @@ class Clicks:
         return PLATFORMS[self.account.platform]
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> Answer:  # type: ignore[override] # each platform's own
         """What the platform wants to hear."""
         return self.platform.answer
 

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Answer, Callback, Document
+from ingest.sms.account import SmsAccount
 from ingest.sms.telling import Telling, digest, items, moment, opt_outs_first, text_of
 
 ANSWER = Answer('{"code":0,"msg":"接收成功"}'.encode(), "application/json")
 _DELIVERED_ABROAD = "1"  # 2 says that it failed, 6 that it expired
 
 
-@dataclass(frozen=True, slots=True)
-class Aliyun:
+@dataclass(frozen=True)
+class Aliyun(Accounted[SmsAccount]):
     """One account. It sends again after one, five and ten minutes, and does not promise to send only once."""
 
-    source: str
-    answer: Answer = ANSWER
+    family = "sms"
+    answer = ANSWER
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body: whoever knows the address may say so, which is why its events are not `verified`."""

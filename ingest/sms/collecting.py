@@ -1,7 +1,7 @@
 """Collecting text messages: `POST /collect/sms/{provider}/{secret}`."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from fastapi import APIRouter, Request, Response
 
@@ -32,7 +32,7 @@ def routes(intake: Intake, accounts: Mapping[str, SmsAccount], public_url: str) 
 def _found(accounts: Mapping[str, SmsAccount], provider: str, secret: str) -> Platform:
     """Return the account of *provider* whose *secret* it is, by comparing with all of them in full."""
     found = [
-        _platform(name, account)
+        _PLATFORMS[account.provider](name, account)
         for name, account in accounts.items()
         if hmac.compare_digest(account.secret.encode(), secret.encode()) and account.provider == provider
     ]
@@ -41,12 +41,8 @@ def _found(accounts: Mapping[str, SmsAccount], provider: str, secret: str) -> Pl
     return found[0]
 
 
-def _platform(name: str, account: SmsAccount) -> Platform:
-    source = f"sms:{name}"
-    match account.provider:
-        case "aliyun":
-            return Aliyun(source)
-        case "tencent":
-            return Tencent(source)
-        case "twilio":
-            return Twilio(source, account.auth_token)
+_PLATFORMS: Mapping[str, Callable[[str, SmsAccount], Platform]] = {
+    "aliyun": Aliyun,
+    "tencent": Tencent,
+    "twilio": Twilio,
+}

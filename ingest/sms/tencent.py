@@ -5,18 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Answer, Callback, Document
+from ingest.sms.account import SmsAccount
 from ingest.sms.telling import Telling, digest, items, moment, opt_outs_first, text_of
 
 ANSWER = Answer(b'{"result":0,"errmsg":"OK"}', "application/json")
 
 
-@dataclass(frozen=True, slots=True)
-class Tencent:
+@dataclass(frozen=True)
+class Tencent(Accounted[SmsAccount]):
     """One account. What it does not get answered it sends two more times."""
 
-    source: str
-    answer: Answer = ANSWER
+    family = "sms"
+    answer = ANSWER
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body: whoever knows the address may say so, which is why its events are not `verified`."""

@@ -5,7 +5,7 @@ import hmac
 import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl
 import orjson
 
 from core.errors import Forbidden, InvalidEvent
-from ingest.callback import Answer, Callback, Document
+from ingest.callback import Accounted, Answer, Callback, Document
 from ingest.optout import Wish
+from ingest.sms.account import SmsAccount
 from ingest.sms.telling import Telling, digest, items
 
 ANSWER = Answer(b"<Response/>", "text/xml")  # TwiML that says nothing: no reply goes out
@@ -28,20 +29,19 @@ _WISHES = {"STOP": Wish.OUT, "START": Wish.IN, "HELP": Wish.NONE}
 _HASHES: Mapping[str, Callable[[], Any]] = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 
 
-@dataclass(frozen=True, slots=True)
-class Twilio:
+@dataclass(frozen=True)
+class Twilio(Accounted[SmsAccount]):
     """One account. Its reports come in any order, and again only where the address asks for that (`#rc=3`)."""
 
-    source: str
-    auth_token: str = field(repr=False)
-    answer: Answer = ANSWER
+    family = "sms"
+    answer = ANSWER
 
     def proven(self, callback: Callback) -> bytes:
         """Return the body where the signature is right for the public URL, with or without the port."""
         signature = callback.headers.get("x-twilio-signature", "")
         form = () if _is_hashed(callback) else _form(callback.body)
         for url in _spellings(callback.url):
-            expected = signed(self.auth_token, url, form, _algorithm(callback.headers))
+            expected = signed(self.account.auth_token, url, form, _algorithm(callback.headers))
             if hmac.compare_digest(expected.encode(), signature.encode()):
                 return callback.body
         raise Forbidden("the signature of Twilio is missing or wrong")
