@@ -11,7 +11,9 @@ HIDDEN = "***"
 DIGITS_MAX = 9  # a longer number may be a telephone's
 
 # Words of our own making or from a short list; any other text in an event may be somebody's.
-_TELLING_NOBODY = frozenset({"channel", "event", "medium", "provider", "reason", "result", "scene", "stage", "status"})
+_TELLING_NOBODY = frozenset(
+    {"channel", "event", "medium", "provider", "purpose", "reason", "result", "scene", "stage", "status"}
+)
 
 
 def identifier(named: Identifier) -> str:

@@ -112,6 +112,7 @@ _CHINESE = {
     "within a week": "一周内",
     "points": "分值",
     "newest": "最近",
+    "not what it wants to hear: it tries again, in seconds": "回答不符，平台将重试，等待秒数",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 

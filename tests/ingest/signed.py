@@ -77,7 +77,14 @@ def channels() -> dict[str, Any]:
             "woo": {"platform": "woocommerce", "secret": "hush"},
             "youzan": {"platform": "youzan", "client_id": "abc", "client_secret": "s3s3", "kdt_id": "42"},
         },
-        "webhooks": {"crm": {"secrets": [WHSEC]}},
+        "webhooks": {
+            "crm": {"secrets": [WHSEC]},
+            "erp": {
+                "secrets": [WHSEC],
+                "constants": {"type": "order.paid", "channel": "orders"},
+                "columns": {"data.paid_at": "occurred_at", "data.order.no": "order.id", "data.buyer.mobile": "phone"},
+            },
+        },
     }
 
 
