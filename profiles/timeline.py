@@ -266,14 +266,16 @@ def of_types(
     return found
 
 
+# A person bears the id of one of his identifiers, and all of them lie in its neighbourhood, by which they are found.
 _OF_TYPES = text(
     """
     SELECT asked.person::text, own.uid::text, own.anchor::text, own.occurred_at, own.body
       FROM unnest(CAST(:people AS uuid[])) AS asked(person)
+      JOIN identifier AS canonical ON canonical.id = asked.person
      CROSS JOIN LATERAL (
        SELECT uid, anchor, occurred_at, body
          FROM identifier JOIN touchpoint ON touchpoint.anchor = identifier.id
-        WHERE identifier.person_id = asked.person AND type = ANY (CAST(:types AS text[]))
+        WHERE identifier.component_id = canonical.component_id AND identifier.person_id = asked.person AND type = ANY (CAST(:types AS text[]))
           AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= CAST(:since AS timestamptz))
         ORDER BY occurred_at DESC, uid DESC LIMIT :most
      ) AS own
