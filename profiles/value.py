@@ -91,7 +91,8 @@ class BgNbd:
         z = t / (self.alpha + age + t)
         third = self.a + self.b + x - 1
         power = np.exp((self.a - 1) * np.log1p(-z))
-        return third / (self.a - 1) * (1 - power * hyp2f1(self.a - 1, self.a + self.b - 1 - self.r, third, z))
+        series: Numbers = hyp2f1(self.a - 1, self.a + self.b - 1 - self.r, third, z)
+        return third / (self.a - 1) * (1 - power * series)
 
 
 @dataclass(frozen=True, slots=True)
