@@ -1,6 +1,6 @@
 """Real purchases as events: 69,659 of 23,570 customers of CDNOW, 1997-01-01 to 1998-06-30.
 
-`python -m bench.cdnow --master cdnow_master.txt [--sample CDNOW_sample.txt] [--out FILE]` writes each as an `order.paid` event. The
+`python -m bench.cdnow --master cdnow_master.txt [--sample CDNOW_sample.txt] [--out FILE]` writes each as an `order.paid` event. A
 published sample of 2,357 customers is named by the first column of its file: no rule gives it, it is not every tenth id.
 """
 

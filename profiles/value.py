@@ -11,7 +11,6 @@ Everything is a function of its arguments: the starts of a search are fixed, and
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +19,9 @@ from scipy.special import digamma, expit, gammaln, hyp2f1
 
 Numbers = NDArray[np.float64]
 
-LOG_MAX = 14.0  # parameters are looked for between e^-14 and e^14 of their scale
+# How far parameters are looked for, as logarithms: the shapes as far as people can be told apart and 2F1 is exact.
+SHAPE_LOG_MAX = 5.0
+SCALE_LOG_MAX = 14.0
 _NEAR_ONE = 1e-4
 _EDGE = 1e-3
 
@@ -137,7 +138,7 @@ def fit_bgnbd(of: Histories) -> tuple[BgNbd, Fit] | None:
         return None
     scale = float(np.average(of.age, weights=of.count)) or 1.0
     scaled = Histories(of.repeats, of.last / scale, of.age / scale, of.count)
-    found = _maximum(lambda logs: _bgnbd(logs, scaled), float(of.count.sum()), _BGNBD_STARTS)
+    found = _maximum(lambda logs: _bgnbd(logs, scaled), float(of.count.sum()), _BGNBD_STARTS, _BGNBD_BOUNDS)
     r, alpha, a, b = found.parameters
     model = BgNbd(r, alpha * scale, a, b)
     return model, Fit((model.r, model.alpha, model.a, model.b), model.log_likelihood(of), found.is_settled)
@@ -153,7 +154,9 @@ def fit_gamma_gamma(purchases: ArrayLike, mean: ArrayLike) -> tuple[GammaGamma, 
         return None
     scale = float(spent.total.sum() / spent.purchases.sum())
     scaled = _Spent.of(spent.purchases, spent.total / spent.purchases / scale)
-    found = _maximum(lambda logs: _gamma_gamma(logs, scaled), float(len(spent.total)), _GAMMA_GAMMA_STARTS)
+    found = _maximum(
+        lambda logs: _gamma_gamma(logs, scaled), float(len(spent.total)), _GAMMA_GAMMA_STARTS, _GAMMA_GAMMA_BOUNDS
+    )
     p, q, gamma = found.parameters
     model = GammaGamma(p, q, gamma * scale)
     return model, Fit(
@@ -162,25 +165,30 @@ def fit_gamma_gamma(purchases: ArrayLike, mean: ArrayLike) -> tuple[GammaGamma, 
 
 
 # In mean ages, or in mean amounts; logarithms of those which real shops come near to.
-_BGNBD_STARTS = [np.log(start) for start in product((0.25, 1.5), (0.2, 1.0), (0.7,), (2.5, 10.0))]
-_GAMMA_GAMMA_STARTS = [np.log(start) for start in product((1.0, 6.0), (1.5, 4.0), (0.5, 2.0))]
+_BGNBD_STARTS = [np.log(start) for start in ((0.25, 0.2, 0.7, 2.5), (1.5, 1.0, 0.7, 2.5), (0.25, 0.2, 0.7, 25.0))]
+_GAMMA_GAMMA_STARTS = [np.log(start) for start in ((1.0, 1.5, 0.5), (6.0, 4.0, 0.5), (6.0, 4.0, 2.0))]
+_BGNBD_BOUNDS = np.array([SHAPE_LOG_MAX, SCALE_LOG_MAX, SHAPE_LOG_MAX, SHAPE_LOG_MAX])
+_GAMMA_GAMMA_BOUNDS = np.array([SHAPE_LOG_MAX, SHAPE_LOG_MAX, SCALE_LOG_MAX])
 
 Likelihood = Callable[[Numbers], tuple[float, Numbers]]
 
 
-def _maximum(likelihood: Likelihood, people: float, starts: Sequence[Numbers]) -> Fit:
-    """Return the best of the maxima that a quasi-Newton search finds, for the mean of *people*, from each of *starts*."""
+def _maximum(likelihood: Likelihood, people: float, starts: Sequence[Numbers], most: Numbers) -> Fit:
+    """Return the best of the maxima that a quasi-Newton search finds, for the mean of *people*, from each of *starts*.
+
+    No logarithm of a parameter goes beyond *most* on either side.
+    """
 
     def loss(logs: Numbers) -> tuple[float, Numbers]:
         value, slope = likelihood(logs)
         return -value / people, -slope / people
 
-    bounds = [(-LOG_MAX, LOG_MAX)] * len(starts[0])
-    options = {"maxiter": 2_000, "ftol": 1e-15, "gtol": 1e-10}
+    bounds = list(zip(-most, most, strict=True))
+    options = {"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9}
     runs = [minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options) for start in starts]
     best = min(runs, key=lambda run: float(run.fun))
     logs = np.asarray(best.x, dtype=float)
-    is_settled = bool(np.all(np.abs(logs) < LOG_MAX - _EDGE) and np.max(np.abs(loss(logs)[1])) < 1e-5)
+    is_settled = bool(np.all(np.abs(logs) < most - _EDGE) and np.max(np.abs(loss(logs)[1])) < 1e-5)
     return Fit(tuple(float(each) for each in np.exp(logs)), -float(best.fun) * people, is_settled)
 
 
