@@ -51,13 +51,13 @@ def rfm(of: Purchases) -> Rfm:
     recency = of.today - of.day[of.ends]
     values = {"recency": recency, "frequency": of.times, "monetary": of.spent}
     scored = {name: scores(-each if name == "recency" else each) for name, each in values.items()}
-    rows = np.column_stack(list(scored.values()))
-    kinds, which, people = np.unique(rows, axis=0, return_inverse=True, return_counts=True)
+    r, f, m = scored.values()
+    kinds, which, people = np.unique(100 * r + 10 * f + m, return_inverse=True, return_counts=True)
     amounts = np.zeros(len(kinds), dtype=np.int64)
-    np.add.at(amounts, which.ravel(), of.spent)
+    np.add.at(amounts, which, of.spent)
     cells = [
-        Cell(int(r), int(f), int(m), int(count), int(amount))
-        for (r, f, m), count, amount in zip(kinds, people, amounts, strict=True)
+        Cell(kind // 100, kind // 10 % 10, kind % 10, count, amount)
+        for kind, count, amount in zip(kinds.tolist(), people.tolist(), amounts.tolist(), strict=True)
     ]
     bands = {name: _bands(scored[name], each) for name, each in values.items()}
     return Rfm(len(of.people), bands, cells[::-1])

@@ -10,7 +10,7 @@ Everything is a function of its arguments: the starts of a search are fixed, and
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,20 +31,27 @@ class Histories:
     """How people bought, those of equal history counted together: all that BG/NBD asks about them.
 
     *repeats* are the purchases after the first (x), *last* how long after it the last of them came (t_x; 0 without any), *age*
-    how long ago the first was (T); any unit of time, the same everywhere.
+    how long ago the first was (T); any unit of time, the same everywhere. *count* people share each history. *numbers* are the
+    different repeats, and *people* how many people have each: what depends on nothing else is worked out once for all of them.
     """
 
     repeats: Numbers
     last: Numbers
     age: Numbers
     count: Numbers
+    numbers: Numbers
+    people: Numbers
 
     @classmethod
     def of(cls, repeats: ArrayLike, last: ArrayLike, age: ArrayLike) -> "Histories":
         """Return the histories of people, one an element, with equal ones put together."""
-        rows = np.column_stack([np.asarray(column, dtype=float) for column in (repeats, last, age)])
-        kept, count = np.unique(rows, axis=0, return_counts=True)
-        return cls(kept[:, 0], kept[:, 1], kept[:, 2], count.astype(float))
+        columns = np.array([np.asarray(column, dtype=float) for column in (repeats, last, age)])
+        ordered = columns[:, np.lexsort(columns[::-1])]
+        starts = np.flatnonzero(np.append(True, (np.diff(ordered) != 0).any(axis=0))[: ordered.shape[1]])
+        count = np.diff(starts, append=ordered.shape[1]).astype(float)
+        numbers, people = np.unique(columns[0], return_counts=True)
+        kept = ordered[:, starts]
+        return cls(kept[0], kept[1], kept[2], count, numbers, people.astype(float))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,7 @@ def fit_bgnbd(of: Histories) -> tuple[BgNbd, Fit] | None:
     if not of.repeats.any():
         return None
     scale = float(np.average(of.age, weights=of.count)) or 1.0
-    scaled = Histories(of.repeats, of.last / scale, of.age / scale, of.count)
+    scaled = replace(of, last=of.last / scale, age=of.age / scale)
     found = _maximum(lambda logs: _bgnbd(logs, scaled), float(of.count.sum()), _BGNBD_STARTS, _BGNBD_BOUNDS)
     r, alpha, a, b = found.parameters
     model = BgNbd(r, alpha * scale, a, b)
@@ -199,30 +206,23 @@ def _bgnbd(logs: Numbers, of: Histories) -> tuple[float, Numbers]:
     x > 0, gone = ln a - ln(b+x-1) - (r+x) ln(alpha+t_x).
     """
     r, alpha, a, b = np.exp(logs)
-    x, n = of.repeats, of.count
+    x, n, k, people = of.repeats, of.count, of.numbers, of.people
     log_age, log_last = np.log(alpha + of.age), np.log(alpha + of.last)
     again = x > 0
     before = b + np.where(again, x, 1.0) - 1
     there = -(r + x) * log_age
     gone = np.where(again, np.log(a) - np.log(before) - (r + x) * log_last, -np.inf)
-    values = (
-        gammaln(r + x)
-        - gammaln(r)
-        + r * np.log(alpha)
-        + gammaln(a + b)
-        - gammaln(a + b + x)
-        + gammaln(b + x)
-        - gammaln(b)
-        + np.logaddexp(there, gone)
-    )
     w = np.where(again, expit(gone - there), 0.0)  # how probably each is gone
-    by_r = digamma(r + x) - digamma(r) + np.log(alpha) - (1 - w) * log_age - w * log_last
-    by_alpha = r / alpha - (r + x) * ((1 - w) / (alpha + of.age) + w / (alpha + of.last))
-    both = digamma(a + b) - digamma(a + b + x)
-    by_a = both + w / a
-    by_b = both + digamma(b + x) - digamma(b) - w / before
-    slopes = np.array([n @ by_r * r, n @ by_alpha * alpha, n @ by_a * a, n @ by_b * b])
-    return float(n @ values), slopes
+    by_number = gammaln(r + k) - gammaln(r) + gammaln(a + b) - gammaln(a + b + k) + gammaln(b + k) - gammaln(b)
+    value = people @ by_number + people.sum() * r * np.log(alpha) + n @ np.logaddexp(there, gone)
+    both = digamma(a + b) - digamma(a + b + k)
+    by_r = (
+        people @ (digamma(r + k) - digamma(r)) + people.sum() * np.log(alpha) - n @ ((1 - w) * log_age + w * log_last)
+    )
+    by_alpha = people.sum() * r / alpha - n @ ((r + x) * ((1 - w) / (alpha + of.age) + w / (alpha + of.last)))
+    by_a = people @ both + n @ w / a
+    by_b = people @ (both + digamma(b + k) - digamma(b)) - n @ (w / before)
+    return float(value), np.array([by_r * r, by_alpha * alpha, by_a * a, by_b * b])
 
 
 @dataclass(frozen=True, slots=True)
