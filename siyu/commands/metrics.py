@@ -90,9 +90,9 @@ def value(
     _write_head(told)
     for model in (told.buying, told.spending):
         if model:
-            write_table(("", ""), ((name, _short(figure)) for name, figure in model.model_dump().items()))
+            write_table(("", ""), ((say(name), _short(figure)) for name, figure in model.model_dump().items()))
     figures = ("again", "horizon_weeks", "alive", "expected_purchases", "expected_amount", "correlation")
-    write_table(("", ""), ((name, _short(getattr(told, name))) for name in figures))
+    write_table(("", ""), ((say(name), _short(getattr(told, name))) for name in figures))
     write_table(
         ("person", "purchases", "p_alive", "expected_purchases", "expected_amount"),
         ((each.person_id, *map(_short, list(each.model_dump().values())[1:])) for each in told.top),
@@ -126,8 +126,6 @@ def _cells(days: DaysOut | None) -> tuple[object, ...]:
 
 
 def _short(figure: object) -> object:
-    return (
-        f"{figure:,.4g}"
-        if isinstance(figure, float) and abs(figure) < 1_000
-        else (f"{figure:,.0f}" if isinstance(figure, float) else figure)
-    )
+    if not isinstance(figure, float):
+        return figure
+    return f"{figure:,.4g}" if abs(figure) < 1_000 else f"{figure:,.0f}"
