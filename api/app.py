@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, directives, metrics, people, probes, reviews, stream
+from api import articles, decisions, directives, metrics, people, probes, reviews, stream
 from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
@@ -19,6 +19,7 @@ from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
 from core.raw import include
+from profiles import frequency, intent
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -33,6 +34,8 @@ def create(
     checks: Mapping[str, Check],
     *,
     publish: Publish,
+    intent_rules: intent.Rules | None = None,
+    frequency_rules: frequency.Rules | None = None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
@@ -54,6 +57,8 @@ def create(
         keys=Keys(engine, find_key, clock),
         index=index,
         rules=rules,
+        intent_rules=intent.shipped() if intent_rules is None else intent_rules,
+        frequency=frequency.shipped() if frequency_rules is None else frequency_rules,
         feed=Feed(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
@@ -73,6 +78,7 @@ def answering() -> list[APIRouter]:
     """Return all routes that answer questions; they find what they stand on at `app.state.context`."""
     return [
         people.router,
+        decisions.router,
         directives.router,
         reviews.router,
         articles.router,

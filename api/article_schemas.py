@@ -79,7 +79,7 @@ class ReaderOut(BaseModel):
     scene: str | None
     follower: bool | None
     reachable_via: list[str]
-    intent: int | None
+    intent: int
     presumed: bool = Field(description="All of it stands under identifiers that are only presumed to be his.")
 
 

@@ -60,8 +60,8 @@ def official(of: OfficialCounts) -> article_schemas.OfficialOut:
     return article_schemas.OfficialOut(**asdict(of))
 
 
-def reader(of: Reader, card: Card, *, clear: bool) -> ReaderOut:
-    """Show a reader of an article."""
+def reader(of: Reader, card: Card, intent: int, *, clear: bool) -> ReaderOut:
+    """Show a reader of an article, with the score of his *intent*."""
     return ReaderOut(
         person_id=of.person,
         label=card.label(clear=clear),
@@ -76,7 +76,7 @@ def reader(of: Reader, card: Card, *, clear: bool) -> ReaderOut:
         scene=of.scene,
         follower=card.follower,
         reachable_via=list(card.reachable_via),
-        intent=None,
+        intent=intent,
         presumed=of.is_presumed,
     )
 

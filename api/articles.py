@@ -96,13 +96,14 @@ def official_counts(
 def readers(
     article_id: ArticleId,
     wanted: Annotated[Wanted, Depends(wanted)],
+    here: Here,
     connection: Snapshot,
     asked: Paged,
     clear: Clear,
 ) -> Page[article_schemas.ReaderOut] | Response:
     """Return the people who read an article, in the order of their first read."""
-    page = profile.readers(connection, article_id, wanted, asked.after(_READ), asked.limit)
-    shown_readers = [article_shown.reader(reader, card, clear=clear) for reader, card in page.found]
+    page = profile.readers(connection, article_id, wanted, here.scoring, asked.after(_READ), asked.limit)
+    shown_readers = [article_shown.reader(*each, clear=clear) for each in page.found]
     return asked.answer_either(shown_readers, page.next, article_shown.READERS)
 
 

@@ -26,7 +26,8 @@ from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
-from profiles import people
+from profiles import frequency, intent, people
+from profiles.scoring import Scoring
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -58,6 +59,8 @@ class Context:
     keys: "Keys"
     index: BlindIndex
     rules: Rules
+    intent_rules: intent.Rules
+    frequency: frequency.Rules
     feed: Feed
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
@@ -65,6 +68,11 @@ class Context:
     measuring: anyio.Semaphore
     publish: Publish
     clock: Clock
+
+    @property
+    def scoring(self) -> Scoring:
+        """By which rules intent is judged, as of now."""
+        return Scoring(self.intent_rules, self.clock())
 
 
 class Keys:

@@ -16,7 +16,8 @@ from api.schemas import Page
 from core.directive import Kind, Wish, Words
 from core.event import Word
 from core.identifier import IdentifierId
-from profiles import people, profile
+from profiles import people, profile, reach
+from profiles.consent import MARKETING
 from profiles.timeline import Filter
 from stitcher import asking, splitting, timelines
 from stitcher.splitting import Split
@@ -105,11 +106,33 @@ def merge(merger: Merger, turn: Turn) -> schemas.DirectiveOut | schemas.PreviewO
     response_model=schemas.ProfileOut,
     responses={**_MOVED, 304: {"description": "The version of If-None-Match is the present one"}},
 )
-def show(person: Person, connection: Snapshot, clear: Clear, cached: Cached) -> schemas.ProfileOut | Response:
+def show(
+    person: Person, here: Here, connection: Snapshot, clear: Clear, cached: Cached
+) -> schemas.ProfileOut | Response:
     """Return the profile of a person."""
     version, _ = people.version(connection, person)
-    tag = f"{person}.{version}.{'clear' if clear else 'masked'}"
-    return cached.answer(tag, lambda: shown.profile(profile.of_person(connection, person), clear=clear))
+    judged = here.scoring.of_person(connection, person)
+    tag = f"{person}.{version}.{judged.score}.{'clear' if clear else 'masked'}"
+    return cached.answer(tag, lambda: shown.profile(profile.of_person(connection, person), judged, clear=clear))
+
+
+@router.get("/{person_id}/reach", responses=_MOVED)
+def show_reach(person: Person, connection: Snapshot, clear: Clear, purpose: Word = MARKETING) -> schemas.ReachOut:
+    """Say by what ways a person may be reached for a purpose, following us or not, and why not by the others."""
+    return shown.reach(person, purpose, reach.of_person(connection, person, purpose), clear=clear)
+
+
+@router.get("/{person_id}/consent", responses=_MOVED)
+def show_consent(person: Person, connection: Snapshot, clear: Clear) -> schemas.LedgerOut:
+    """Return what a person agreed to and refused, the newest first, with the event that says so."""
+    return shown.ledger(person, reach.ledgers(connection, [person])[person], clear=clear)
+
+
+@router.get("/{person_id}/intent", responses=_MOVED)
+def intent(person: Person, here: Here, connection: Snapshot) -> schemas.IntentOut:
+    """Say how likely there is business with a person, and why: by each rule, with the events behind it."""
+    scoring = here.scoring
+    return shown.intent(person, scoring.of_person(connection, person), scoring)
 
 
 @router.get(

@@ -90,7 +90,7 @@ class EnteredVia(BaseModel):
 
 
 class ProfileOut(BaseModel):
-    """A person. *intent* is null until it has been scored."""
+    """A person; *intent* is the score, as of the answer."""
 
     person_id: PersonId
     version: int
@@ -111,7 +111,107 @@ class ProfileOut(BaseModel):
     reachable_via: list[str] = Field(description="Channels with consent and an address; never without consent.")
     entered_at: datetime | None
     entered_via: EnteredVia | None
-    intent: int | None
+    intent: int
+
+
+class ConsentOut(BaseModel):
+    """One line of the ledger: what was agreed to or refused, of which identifiers, and how that is known."""
+
+    uid: str
+    at: datetime
+    channel: str
+    purpose: str | None = Field(description="null: any purpose.")
+    given: bool
+    named: list[str]
+    source: str
+    evidence: JsonValue
+    text_version: str | None
+
+
+class LedgerOut(BaseModel):
+    """What a person agreed to and refused, the newest first."""
+
+    person_id: PersonId
+    data: list[ConsentOut]
+
+
+class AddressOut(BaseModel):
+    """An identifier at which a channel finds a person; *reason* says why he may be reached there, or why not."""
+
+    identifier: str
+    reachable: bool
+    reason: str = Field(examples=["consented", "no_consent", "opted_out", "not_following"])
+    because: ConsentOut | None = Field(description="The line of the ledger that decides.")
+
+
+class WayOut(BaseModel):
+    """A channel: without addresses it cannot reach him."""
+
+    channel: str
+    reachable: bool
+    reason: str = Field(description="That of an address, the best; `no_address` without any.")
+    addresses: list[AddressOut]
+
+
+class ReachOut(BaseModel):
+    """By what ways a person may be reached for a purpose, and why not by the others."""
+
+    person_id: PersonId
+    purpose: str
+    ways: list[WayOut]
+
+
+class CapOut(BaseModel):
+    """A cap that was reached: at most so many messages within so many days, of which so many were *sent*."""
+
+    most: int
+    days: float
+    sent: int
+
+
+class CanSendOut(BaseModel):
+    """Whether a message may be sent, why not, and when next (`null`: not by waiting)."""
+
+    allowed: bool
+    reason: str = Field(
+        examples=["consented", "no_consent", "opted_out", "not_following", "no_address", "cap_reached", "quiet_hours"]
+    )
+    next_allowed_at: datetime | None
+    channel: str
+    purpose: str
+    cap: CapOut | None
+
+
+class SignalOut(BaseModel):
+    """An event that intent is judged by, and what it gives now."""
+
+    uid: str
+    type: str
+    channel: str
+    occurred_at: datetime
+    points: float
+
+
+class ContributionOut(BaseModel):
+    """What one rule gives: *points* of the score, of *uncapped* ones, by so many *events*, of which the *newest* are shown."""
+
+    rule: str
+    labels: dict[str, str] = Field(description="By language.")
+    points: float
+    uncapped: float
+    half_life_days: float
+    events: int
+    newest: list[SignalOut]
+
+
+class IntentOut(BaseModel):
+    """How likely there is business with a person *as_of* now, by how much the score rose within a week, and why."""
+
+    person_id: PersonId
+    score: int = Field(ge=0, le=100)
+    change: int
+    as_of: datetime
+    contributions: list[ContributionOut] = Field(description="By rule, the most first.")
 
 
 class MentionOut(BaseModel):

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535, description="the port that HTTP listens on")] = 8600
     batch_events_max: Annotated[int, Field(ge=1, le=10_000, description="events in one transaction")] = 1_000
     rules_file: Annotated[Path | None, Field(description="identity rules other than those shipped")] = None
+    intent_file: Annotated[Path | None, Field(description="rules of intent other than those shipped")] = None
+    frequency_file: Annotated[Path | None, Field(description="caps and quiet hours other than those shipped")] = None
     channels_file: Annotated[Path | None, Field(description="accounts of platforms, and channels of your own")] = None
     public_url: Annotated[str, Field(description="under which platforms and browsers reach us; unset: as they ask")] = (
         ""

@@ -45,18 +45,20 @@ def made_of(*parts: object) -> str:
 
 def json_object(content: bytes) -> dict[str, Any]:
     """Return the JSON object that *content* is. Raises `InvalidEvent` where it is none."""
-    document = json_of(content)
+    document = _loaded(content)
     if not isinstance(document, dict):
         raise InvalidEvent("invalid_type", "the body is a JSON object")
     return document
 
 
 def json_of(content: bytes | str) -> Any:
-    """Return what *content* says. Raises `InvalidEvent` where it is not JSON in UTF-8."""
+    """Return what *content* says. Raises `InvalidEvent` where it is not JSON in UTF-8, and where no text could be made of it."""
+    told = _loaded(content)
     try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise InvalidEvent("invalid_json", "the body is not JSON in UTF-8") from None
+        orjson.dumps(told)  # which nests less deep than what reads, and than `str`
+    except orjson.JSONEncodeError:
+        raise InvalidEvent("too_deep", "the body is nested too deep") from None
+    return told
 
 
 def part(whole: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
@@ -81,8 +83,10 @@ def text(whole: Mapping[str, Any], name: str) -> str:
 
 def instant(seconds: object) -> str:
     """Return the time that is *seconds* since 1970; empty where that is none, so that the event is refused at the door."""
+    if not isinstance(seconds, str | int | float):
+        return ""
     try:
-        return datetime.fromtimestamp(float(str(seconds)), UTC).isoformat()
+        return datetime.fromtimestamp(float(seconds), UTC).isoformat()
     except (ValueError, OverflowError, OSError):
         return ""
 
@@ -94,3 +98,10 @@ def said(fields: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in fields.items()
         if value not in (None, "", [], {})
     }
+
+
+def _loaded(content: bytes | str) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        raise InvalidEvent("invalid_json", "the body is not JSON in UTF-8") from None

@@ -44,6 +44,10 @@ class WebhookAccount(Account):
     constants: dict[str, str] = Field(default_factory=dict)
     zone: Annotated[str, Field(pattern=r"^(|Z|[+-]\d\d:\d\d)$")] = ""
 
+    def path(self, family: str, name: str) -> str:
+        """Return its address, which has the word for one webhook where the file has that for many."""
+        return super().path(family.removesuffix("s"), name)
+
     @field_validator("secrets", mode="before")
     @classmethod
     def _listed(cls, written: Any) -> Any:

@@ -11,7 +11,9 @@ HIDDEN = "***"
 DIGITS_MAX = 9  # a longer number may be a telephone's
 
 # Words of our own making or from a short list; any other text in an event may be somebody's.
-_TELLING_NOBODY = frozenset({"channel", "event", "medium", "provider", "reason", "result", "scene", "stage", "status"})
+_TELLING_NOBODY = frozenset(
+    {"channel", "event", "medium", "provider", "purpose", "reason", "result", "scene", "stage", "status"}
+)
 
 
 def identifier(named: Identifier) -> str:
@@ -44,7 +46,7 @@ def event(body: Mapping[str, Any]) -> dict[str, Any]:
     shown["identifiers"] = [
         {**mention, "value": value(mention["namespace"], mention["value"])} for mention in body.get("identifiers", ())
     ]
-    shown["properties"] = {name: _property(name, said) for name, said in body.get("properties", {}).items()}
+    shown["properties"] = {name: hidden(name, said) for name, said in body.get("properties", {}).items()}
     return shown
 
 
@@ -53,7 +55,8 @@ def traits(clear: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return dict.fromkeys(clear, HIDDEN)
 
 
-def _property(name: str, said: JsonValue) -> JsonValue:
+def hidden(name: str, said: JsonValue) -> JsonValue:
+    """Return what is *said* in the property called *name*, or in its place that it is hidden."""
     match said:
         case bool() | None:
             return said

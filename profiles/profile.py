@@ -1,7 +1,6 @@
 """The profile: what is known of a person, derived from his identifiers and the sum of their summaries.
 
-What nothing has been heard of is missing or `None`, never a number of our own; so there is no intent here until it is
-scored.
+What nothing has been heard of is missing or `None`, never a number of our own.
 """
 
 from collections import defaultdict
@@ -14,16 +13,15 @@ from sqlalchemy import Connection
 
 from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
-from profiles import articles, audience, masking, people, summaries, summary
+from profiles import articles, audience, consent, masking, people, reach, summaries, summary
 from profiles.audience import Behind, Reader
+from profiles.consent import Consent
 from profiles.people import Member
+from profiles.scoring import Scoring
 from profiles.sharetree import Node
 from profiles.summary import Summary
 
 LOOKED_AT_MAX = 1_000  # readers whose cards are read for one page
-
-# Under which identifier a channel finds a person. An official account moreover reaches only those who follow it.
-_ADDRESSES = {"sms": "phone", "mail": "email", "official_account": "wechat_openid"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +109,9 @@ def of_person(connection: Connection, person_id: PersonId) -> Profile:
         orders=known.counts.get("orders", 0),
         refunds=known.counts.get("refunds", 0),
         amounts=_counted(known, "amount/"),
-        following=_said(known, "follows/"),
-        consent=_said(known, "consent/"),
-        reachable_via=_reachable_via(members, known),
+        following=known.said("follows/"),
+        consent=known.said("consent/"),
+        reachable_via=_reachable_via(members, known, reach.ledgers(connection, [person_id])[person_id]),
         entrance=_entrance(connection, person_id, known),
         is_anonymous=_is_anonymous(members),
         is_contested=not all(member.standing.is_somebodys for member in members),
@@ -121,19 +119,20 @@ def of_person(connection: Connection, person_id: PersonId) -> Profile:
 
 
 def cards(connection: Connection, person_ids: Collection[PersonId]) -> Mapping[PersonId, Card]:
-    """Return the cards of many people (of present ids), by two queries however many they are."""
+    """Return the cards of many people (of present ids), by three queries however many they are."""
     by_person: dict[PersonId, list[Member]] = defaultdict(list)
     for member in people.of_people(connection, person_ids):
         by_person[member.person_id].append(member)
     known = summaries.of_identifiers(connection, [m.id for members in by_person.values() for m in members])
-    return {person: _card(person, members, known) for person, members in by_person.items()}
+    ledgers = reach.ledgers(connection, by_person.keys())
+    return {person: _card(person, members, known, ledgers[person]) for person, members in by_person.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which readers are asked for; `None` is any. *follower* `False` wants all who are not known to follow.
 
-    *reachable* is yes, no, or the channel. Nobody has an intent yet, so nobody reaches a *min_intent* above zero.
+    *reachable* is yes, no, or the channel.
     """
 
     follower: bool | None = None
@@ -143,7 +142,7 @@ class Wanted:
 
     def takes(self, reader: Reader) -> bool:
         """Whether *reader*, of whom the card is not known yet, may be wanted."""
-        return reader.generation >= (self.min_generation or 0) and not self.min_intent
+        return reader.generation >= (self.min_generation or 0)
 
     def takes_card(self, card: Card) -> bool:
         """Whether somebody with this *card* is wanted."""
@@ -159,28 +158,32 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Some readers of an article with their cards, and the place behind all that were looked at (`None`: no more)."""
+    """Some readers of an article with their cards and the scores of their intent, and the place behind all that were looked at
+    (`None`: no more)."""
 
-    found: Sequence[tuple[Reader, Card]]
+    found: Sequence[tuple[Reader, Card, int]]
     next: Behind | None
 
 
-def readers(connection: Connection, article_id: str, wanted: Wanted, after: Behind | None, most: int) -> Readers:
+def readers(
+    connection: Connection, article_id: str, wanted: Wanted, scoring: Scoring, after: Behind | None, most: int
+) -> Readers:
     """Return up to *most* readers of an article from behind *after*, by their first read. Raises `NotFound`.
 
     At most `LOOKED_AT_MAX` are looked at, so where few are wanted there may be fewer, or none, though more follow.
     """
-    found: list[tuple[Reader, Card]] = []
+    found: list[tuple[Reader, Card, int]] = []
     part_size = most + 1 if wanted == Wanted() else LOOKED_AT_MAX // 4
     for _ in range(0, LOOKED_AT_MAX, part_size):
         part = audience.readers(connection, article_id, after, part_size)
         known = cards(connection, [reader.person for reader, _ in part if wanted.takes(reader)])
+        taken = {person: card for person, card in known.items() if wanted.takes_card(card)}
+        scores = {person: said.score for person, said in scoring.of_people(connection, taken.keys()).items()}
         for reader, place in part:
-            card = known.get(reader.person)
-            if card and wanted.takes_card(card):
+            if reader.person in taken and scores[reader.person] >= (wanted.min_intent or 0):
                 if len(found) == most:
                     return Readers(found, after)
-                found.append((reader, card))
+                found.append((reader, taken[reader.person], scores[reader.person]))
             after = place
         if len(part) < part_size:
             return Readers(found, None)
@@ -212,16 +215,21 @@ def branch(connection: Connection, article_id: str, root: PersonId | None, depth
     )
 
 
-def _card(person: PersonId, members: Sequence[Member], known: Mapping[IdentifierId, Summary]) -> Card:
+def _card(
+    person: PersonId,
+    members: Sequence[Member],
+    known: Mapping[IdentifierId, Summary],
+    ledger: Sequence[Consent],
+) -> Card:
     own = summary.total(known[member.id] for member in members if member.id in known)
-    follows = _said(own, "follows/").values()
+    follows = own.said("follows/").values()
     return Card(
         person=person,
         name=_name(own.under("trait/")),
         canonical=next(member.identifier for member in members if member.id == person),
         company=_company(own),
         follower=any(follows) if follows else None,
-        reachable_via=_reachable_via(members, own),
+        reachable_via=_reachable_via(members, own, ledger),
         is_anonymous=_is_anonymous(members),
     )
 
@@ -236,18 +244,10 @@ def _name(traits: Mapping[str, JsonValue]) -> str | None:
     return str(traits["name"]) if traits.get("name") else None
 
 
-def _reachable_via(members: Sequence[Member], known: Summary) -> Sequence[str]:
-    """Return the channels for which consent was given and an address is held: without consent, none."""
-    consent = _said(known, "consent/")
-    following = _said(known, "follows/")
-    held = {
-        channel
-        for channel, namespace in _ADDRESSES.items()
-        for member in members
-        if member.identifier.namespace == namespace
-        and (channel != "official_account" or following.get(member.identifier.scope))
-    }
-    return sorted(channel for channel in held if consent.get(channel))
+def _reachable_via(members: Sequence[Member], known: Summary, ledger: Sequence[Consent]) -> Sequence[str]:
+    """Return the channels by which a person may be reached with what is advertised: without consent, none."""
+    held = [member.identifier for member in members]
+    return [way.channel for way in consent.ways(held, known.said("follows/"), ledger) if way.is_open]
 
 
 def _entrance(connection: Connection, person_id: PersonId, known: Summary) -> Entrance | None:
@@ -277,10 +277,6 @@ def _company(known: Summary) -> str | None:
 
 def _counted(known: Summary, prefix: str) -> Mapping[str, int]:
     return {k.removeprefix(prefix): count for k, count in sorted(known.counts.items()) if k.startswith(prefix)}
-
-
-def _said(known: Summary, prefix: str) -> Mapping[str, bool]:
-    return {name: bool(value) for name, value in known.under(prefix).items()}
 
 
 def _moment(stamp: str | None) -> datetime | None:

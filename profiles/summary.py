@@ -58,6 +58,10 @@ class Summary:
         """Return what was stated last under *prefix*, by the name behind it, sorted."""
         return {k.removeprefix(prefix): v[2] for k, v in sorted(self.stated.items()) if k.startswith(prefix)}
 
+    def said(self, prefix: str) -> dict[str, bool]:
+        """Return what was stated last under *prefix*, as yes or no."""
+        return {name: bool(value) for name, value in self.under(prefix).items()}
+
 
 def total(summaries: Iterable[Summary]) -> Summary:
     """Return the sum of *summaries*."""

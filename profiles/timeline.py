@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from core.database import array, copy, metadata, run
 from core.event import EventUid, encode
-from core.identifier import IdentifierId
+from core.identifier import IdentifierId, PersonId
 from profiles.touchpoint import Touchpoint, Verdict
 
 touchpoint_table = Table(
@@ -254,6 +254,35 @@ _DELIVERED = text(
        AND CAST(body AS jsonb) @> '{{"identifiers": [{{"namespace": "link_token", "role": "hint"}}]}}' AND {_WANTED}
      ORDER BY occurred_at DESC, uid DESC LIMIT :most
     """  # noqa: S608 - no value in it
+)
+
+
+def of_types(
+    connection: Connection, people: Collection[PersonId], types: Collection[str], since: datetime | None, most: int
+) -> Mapping[PersonId, list[Entry]]:
+    """Return, for each of *people* (of present ids), up to *most* of his events of *types* not before *since*, the newest first.
+
+    Events of robots, and those taken back, stand under nobody.
+    """
+    found: dict[PersonId, list[Entry]] = {person: [] for person in people}
+    asked = {"people": array(people), "types": array(sorted(types)), "since": since, "most": most}
+    for row in connection.execute(_OF_TYPES, asked) if found else ():
+        found[row[0]].append(Entry(row[1], row[2], row[3], row[4]))
+    return found
+
+
+_OF_TYPES = text(
+    """
+    SELECT asked.person::text, own.uid::text, own.anchor::text, own.occurred_at, own.body
+      FROM unnest(CAST(:people AS uuid[])) AS asked(person)
+     CROSS JOIN LATERAL (
+       SELECT uid, anchor, occurred_at, body
+         FROM identifier JOIN touchpoint ON touchpoint.anchor = identifier.id
+        WHERE identifier.person_id = asked.person AND type = ANY (CAST(:types AS text[]))
+          AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= CAST(:since AS timestamptz))
+        ORDER BY occurred_at DESC, uid DESC LIMIT :most
+     ) AS own
+    """
 )
 
 

@@ -21,6 +21,7 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from core.submission import Submission
 from ingest.channels import Channels
+from profiles import frequency, intent
 from profiles.record import CAUSES_MAX, Reason
 from siyu.serving import Role, application
 from siyu.system import System
@@ -87,7 +88,18 @@ def openapi() -> Mapping[str, Any]:
     """Return the description of all routes, as `/openapi.json` has it."""
     engine = connect("postgresql://")
     log = PostgresLog(engine, partitions=1)
-    system = System(Settings(), engine, log, rules.shipped(), b"", BlindIndex(b""), system_clock, Channels())
+    system = System(
+        settings=Settings(),
+        engine=engine,
+        log=log,
+        rules=rules.shipped(),
+        intent_rules=intent.shipped(),
+        frequency_rules=frequency.shipped(),
+        signing_key=b"",
+        index=BlindIndex(b""),
+        clock=system_clock,
+        channels=Channels(),
+    )
     return application(system, set(Role)).openapi()
 
 

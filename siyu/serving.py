@@ -102,6 +102,8 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         system.rules,
         {"log": system.log.check},
         publish=publisher(system.log),
+        intent_rules=system.intent_rules,
+        frequency_rules=system.frequency_rules,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,

@@ -1,8 +1,10 @@
 """The composition root: settings become a database, a log, rules and an index, and nobody else chooses."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Engine
 
@@ -16,10 +18,14 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from ingest import channels
 from ingest.channels import Channels
+from profiles import frequency, intent
+from profiles.scoring import Scoring
 from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
 from stitcher import rules
 from stitcher.rules import Rules
 from stitcher.worker import Stitcher
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +39,17 @@ class System:
     engine: Engine
     log: Log
     rules: Rules
+    intent_rules: intent.Rules
+    frequency_rules: frequency.Rules
     signing_key: bytes
     index: BlindIndex
     clock: Clock
     channels: Channels
+
+    @property
+    def scoring(self) -> Scoring:
+        """By which rules intent is judged, as of now."""
+        return Scoring(self.intent_rules, self.clock())
 
     def stitcher(self) -> Stitcher:
         """Return a stitcher over this system."""
@@ -48,6 +61,8 @@ def opened() -> Iterator[System]:
     """Open what the settings name, with the schema brought up to date, and close it at the end."""
     chosen = settings.load()
     rules_chosen = _rules(chosen)
+    intent_rules = _read(chosen.intent_file, "SIYU_INTENT_FILE", intent.read, intent.shipped)
+    frequency_rules = _read(chosen.frequency_file, "SIYU_FREQUENCY_FILE", frequency.read, frequency.shipped)
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -56,7 +71,10 @@ def opened() -> Iterator[System]:
         log = _log(chosen, engine)
         try:
             key = settings.index_key(chosen)
-            yield System(chosen, engine, log, rules_chosen, key, BlindIndex(key), system_clock, accounts)
+            index = BlindIndex(key)
+            yield System(
+                chosen, engine, log, rules_chosen, intent_rules, frequency_rules, key, index, system_clock, accounts
+            )
         finally:
             log.close()
     finally:
@@ -69,12 +87,17 @@ def rules_in_force() -> Rules:
 
 
 def _rules(chosen: Settings) -> Rules:
-    if chosen.rules_file is None:
-        return rules.shipped()
+    return _read(chosen.rules_file, "SIYU_RULES_FILE", rules.read, rules.shipped)
+
+
+def _read(path: Path | None, setting: str, read: Callable[[str], T], shipped: Callable[[], T]) -> T:
+    """Return the rules in the file at *path*, which *setting* names; without one those *shipped*."""
+    if path is None:
+        return shipped()
     try:
-        return rules.read(chosen.rules_file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidSetting(f"SIYU_RULES_FILE cannot be read: {error.strerror}") from None
+        return read(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSetting(f"{setting} cannot be read: {getattr(error, 'strerror', 'it is not UTF-8')}") from None
 
 
 def _log(chosen: Settings, engine: Engine) -> Log:

@@ -3,11 +3,11 @@
 from core import keys, outbox, quarantine
 from core.log import postgres
 from ingest import mappings, questions
-from ingest.links import store as links
+from ingest.links import store as tracked_links
 from ingest.orders import polling
 from ingest.wechat import keeper
 from profiles import articles, history, official, people, summaries, timeline
-from stitcher import directives, reviewing, robot_evidence, store
+from stitcher import directives, links, openings, reviewing, robot_evidence
 
 __all__ = [
     "articles",
@@ -18,6 +18,7 @@ __all__ = [
     "links",
     "mappings",
     "official",
+    "openings",
     "outbox",
     "people",
     "polling",
@@ -26,7 +27,7 @@ __all__ = [
     "questions",
     "reviewing",
     "robot_evidence",
-    "store",
     "summaries",
     "timeline",
+    "tracked_links",
 ]

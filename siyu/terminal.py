@@ -126,6 +126,16 @@ _CHINESE = {
     "expected_purchases": "预期购买次数",
     "expected_amount": "预期金额（分）",
     "correlation": "频次与金额相关",
+    "consented": "已同意",
+    "no_consent": "未同意",
+    "opted_out": "已退订",
+    "not_following": "未关注",
+    "identifier": "标识",
+    "intent": "意向分",
+    "within a week": "一周内",
+    "points": "分值",
+    "newest": "最近",
+    "not what it wants to hear: it tries again, in seconds": "回答不符，平台将重试，等待秒数",
     "stop with Ctrl-C": "按 Ctrl-C 停止",
 }
 

@@ -17,7 +17,7 @@ from core.database import array
 from core.identifier import BlindIndex, IdentifierId
 from profiles import people
 from profiles.people import Member, Standing
-from stitcher import decisions, directives, store
+from stitcher import decisions, directives, links
 from stitcher.decisions import Pair
 from stitcher.graph import Basis, Change, Evidence, Link, Node, Weight, pair
 from stitcher.groups import seniority
@@ -46,9 +46,9 @@ def region(connection: Connection, change: Change, rules: Rules, index: BlindInd
     if any(m.component_id != component for m in members.values()) or not _only_grows(change, members, whole, rules):
         return None
     nodes = {m.id: Node(m.identifier, m.first_at, m.vouched) for m in members.values()}
-    links = {ends: link for ends, (link, _) in store.links_between(connection, members).items()}
-    ties = _ties(members, links.keys() | change.links.keys(), nodes)
-    evidence = Evidence(nodes, links | ties)
+    known = links.between(connection, members).links
+    ties = _ties(members, known.keys() | change.links.keys(), nodes)
+    evidence = Evidence(nodes, {**known, **ties})
     return Region(members, evidence, dict.fromkeys(evidence.links), Settled(), is_whole=False)
 
 

@@ -21,7 +21,20 @@ from profiles import people, rereading, summaries, timeline
 from profiles.people import Member, Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
-from stitcher import columns, comparison, directives, examination, graph, kept, robot_evidence, robots, store, whole
+from stitcher import (
+    columns,
+    comparison,
+    directives,
+    examination,
+    graph,
+    kept,
+    links,
+    openings,
+    robot_evidence,
+    robots,
+    store,
+    whole,
+)
 from stitcher.announce import Causes, announce
 from stitcher.columns import NOWHERE, Mask, Places
 from stitcher.comparison import Matched
@@ -60,7 +73,7 @@ def rebuild(connection: Connection, rules: Rules, index: BlindIndex, now: dateti
         shadow.add_late(_restand(connection, uids, rules, index, decided))
     for anchors in portions(sorted(found.summaries), ANCHORS_MAX):
         summaries.replace(connection, anchors, rereading.under(connection, anchors))
-    store.write_openings(connection, *found.openings)
+    openings.write(connection, *found.openings)
     concerned = _concerned(found, shadow)
     for settlement in _settlements(connection, found, rules):
         _announce(connection, settlement, concerned, now)
@@ -194,9 +207,8 @@ def _labels(matched: Matched) -> Places:
 def _region(connection: Connection, ids: Sequence[IdentifierId], evidence: Evidence) -> Region:
     """Return what the table says of the identifiers *ids*; openings are written already."""
     members = {member.id: member for member in people.members(connection, ids)}
-    links = store.links_from(connection, ids)
-    known = Evidence({}, {ends: link for ends, (link, _) in links.items()}, evidence.openings)
-    return Region(members, known, {ends: refused for ends, (_, refused) in links.items()}, Settled())
+    known = links.beginning_at(connection, ids)
+    return Region(members, Evidence({}, known.links, evidence.openings), known.refused, Settled())
 
 
 def _without(connection: Connection, region: Region, evidence: Evidence, partition: Partition) -> Region:

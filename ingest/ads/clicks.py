@@ -103,7 +103,10 @@ def _moment(written: str, otherwise: datetime) -> datetime:
     if not written.isdecimal() or len(written) > 15:
         return otherwise
     number = int(written)
-    return datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS_FROM else number, UTC)
+    try:
+        return datetime.fromtimestamp(number / 1000 if number >= _MILLISECONDS_FROM else number, UTC)
+    except ValueError:  # after the year 9999
+        return otherwise
 
 
 def _devices(said: Mapping[str, str]) -> list[dict[str, str]]:

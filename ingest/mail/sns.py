@@ -41,8 +41,10 @@ def notice_of(body: bytes, topic_arn: str) -> Notice:
         notice = json_object(body)
     except InvalidEvent:
         raise Forbidden("this is not a notice of Amazon SNS") from None
-    if text(notice, "TopicArn") != topic_arn or notice.get("Type") not in _SIGNED:
+    if text(notice, "TopicArn") != topic_arn or text(notice, "Type") not in _SIGNED:
         raise Forbidden("this is not a notice of the account's topic")
+    if not all(isinstance(notice.get(name, ""), str) for name in _SIGNED[notice["Type"]]):
+        raise Forbidden("what Amazon signs is text")  # of anything else, however deep, we would have to make one first
     return notice
 
 

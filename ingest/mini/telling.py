@@ -12,11 +12,12 @@ from urllib.parse import unquote, urlencode
 from core.errors import InvalidEvent
 from ingest import landing
 from ingest.callback import Document
+from ingest.links import link
 from ingest.mini import scenes
 from ingest.mini.account import MiniAccount
 from ingest.mini.session import Session
 from ingest.proof import made_of, part, said, text
-from ingest.tokens import TOKEN_LENGTH_MAX
+from ingest.tokens import Tokens
 
 SENT_APART_MAX = timedelta(days=7)
 UNDERWAY = timedelta(seconds=10)  # so long a request may take; a clock that is off by no more is right
@@ -36,9 +37,13 @@ TYPES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Of which mini-program a phone tells, who has it, and when it was told, by the phone's clock and by ours."""
+    """Of which mini-program a phone tells, who has it, and when it was told, by the phone's clock and by ours.
+
+    By *links* the tokens of our own links are known.
+    """
 
     account: MiniAccount
+    links: Tokens
     anonymous_id: str
     session: Session | None
     received_at: datetime
@@ -53,7 +58,7 @@ class Told:
             "type": _type(event),
             "channel": "mini_program",
             "occurred_at": self._when(event.get("occurred_at")),
-            "identifiers": [*named(self.account, self.session, self.anonymous_id), *hints(launch)],
+            "identifiers": [*named(self.account, self.session, self.anonymous_id), *hints(launch, self.links)],
             "properties": _properties(event, launch),
         }
         campaign = landing.campaign(_url(launch))
@@ -80,12 +85,9 @@ def named(account: MiniAccount, session: Session | None, anonymous_id: str) -> l
     return [openid, *([unionid] if session.unionid else []), phone]
 
 
-def hints(launch: Mapping[str, Any]) -> list[Document]:
+def hints(launch: Mapping[str, Any], links: Tokens) -> list[Document]:
     """Return what led here: ids of a click on an ad, and the token of one of our links in a mini-program code."""
-    scene = parameter(launch)
-    is_token = scene.isascii() and scene.isalnum() and len(scene) <= TOKEN_LENGTH_MAX
-    link = {"namespace": "link_token", "value": scene, "role": "hint"}
-    return [*landing.hints(_url(launch)), *([link] if is_token else [])]
+    return [*landing.hints(_url(launch)), *link.hinted(parameter(launch), links)]
 
 
 def parameter(launch: Mapping[str, Any]) -> str:

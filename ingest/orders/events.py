@@ -12,6 +12,7 @@ from ingest.proof import made_of, said, text
 
 ITEMS_SHOWN_MAX = 200
 SKU_LENGTH_MAX = 256
+QUANTITY_DIGITS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +76,9 @@ def _sku(line: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _count(value: object) -> int:
-    return int(value) if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()) else 1
+    match value:
+        case int():
+            return int(value)
+        case str() if value.isdecimal() and len(value) <= QUANTITY_DIGITS_MAX:
+            return int(value)
+    return 1

@@ -28,6 +28,10 @@ class PagesAccount(Account):
     api_url: str = "https://api.weixin.qq.com"
     domain_files: dict[FileName, str] = Field(default_factory=dict)
 
+    def path(self, family: str, name: str) -> str:  # noqa: ARG002 # a page names its account by `data-account`
+        """Return where its pages find the script."""
+        return "/siyu.js"
+
     @property
     def asks_wechat(self) -> bool:
         """Whether WeChat can be asked who a visitor is."""

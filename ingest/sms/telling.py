@@ -12,6 +12,7 @@ import orjson
 from core.errors import InvalidEvent
 from ingest.callback import Document
 from ingest.optout import Wish, wish
+from ingest.proof import json_of
 
 REPORTS_MAX = 500  # Tencent sends 100 at most and Aliyun does not say
 PURPOSE = "marketing"
@@ -74,10 +75,7 @@ class Telling:
 
 def items(content: bytes) -> Sequence[Any]:
     """Return what *content*, a JSON list or one object, has; raises `InvalidEvent` for anything else, and for too many."""
-    try:
-        told = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        raise InvalidEvent("invalid_json", "the body is not JSON in UTF-8") from None
+    told = json_of(content)
     if not isinstance(told, list | dict):
         raise InvalidEvent("invalid_type", "the body is a JSON list or object")
     many = told if isinstance(told, list) else [told]

@@ -215,7 +215,10 @@ def _occurred_at(message: Mapping[str, Any], received_at: datetime, sent_at: obj
     happened = original or said
     if happened is None or sent is None or abs(sent - received_at) > SENT_APART_MAX:
         return received_at if sender.trust is Trust.BROWSER else happened or received_at
-    return min(received_at - (sent - happened), received_at)
+    try:
+        return min(received_at - (sent - happened), received_at)
+    except OverflowError:  # by that clock it happened in the year 1, or 9999
+        return happened
 
 
 def _time(written: object) -> datetime | None:

@@ -13,6 +13,7 @@ from core.database import transaction
 from core.errors import InvalidEvent
 from profiles import audience, official, profile
 from profiles.profile import Wanted
+from profiles.scoring import Scoring
 from siyu.official import rows as official_rows
 from siyu.system import opened
 from siyu.terminal import Exit, answering, err, fail, out, say, write_json, write_table
@@ -35,7 +36,7 @@ def readers(
 ) -> None:
     """List everybody who read it, in the order of their first read."""
     with opened() as system, system.engine.connect() as connection, answering():
-        rows = everybody(connection, article_id, clear=clear)
+        rows = everybody(connection, article_id, system.scoring, clear=clear)
     if csv:
         csv.write_bytes(table.file(READERS, rows))
     elif as_json:
@@ -93,13 +94,15 @@ def official_counts(
         raise typer.Exit(Exit.PARTLY)
 
 
-def everybody(connection: Connection, article_id: str, *, clear: bool) -> list[article_schemas.ReaderOut]:
+def everybody(
+    connection: Connection, article_id: str, scoring: Scoring, *, clear: bool
+) -> list[article_schemas.ReaderOut]:
     """Return all readers of an article."""
     found: list[article_schemas.ReaderOut] = []
     after = None
     while True:
-        page = profile.readers(connection, article_id, Wanted(), after, READERS_MAX)
-        found += [article_shown.reader(reader, card, clear=clear) for reader, card in page.found]
+        page = profile.readers(connection, article_id, Wanted(), scoring, after, READERS_MAX)
+        found += [article_shown.reader(*each, clear=clear) for each in page.found]
         after = page.next
         if after is None:
             return found

@@ -7,7 +7,7 @@ import typer
 from core import settings
 from core.channel import Channel
 from ingest import channels
-from siyu.terminal import err, language, say, write_json, write_table
+from siyu.terminal import err, language, out, say, write_json, write_table
 
 app = typer.Typer(help="Channels, and the accounts of platforms.", no_args_is_help=True)
 
@@ -45,7 +45,8 @@ def check(as_json: AsJson = False) -> None:
     if as_json:
         write_json(rows)
     else:
-        write_table(("family", "account", "address"), (row.values() for row in rows))
+        for row in rows:
+            out.print(*row.values(), sep="\t", markup=False, soft_wrap=True)  # an address is copied, so it stays whole
         err.print(f"{len(known.declared.by_name)} {say('channels are declared')}, {len(rows)} {say('accounts')}")
 
 

@@ -18,12 +18,13 @@ from core.keys import Key, Scope
 from core.log.port import EVENTS, PROFILE_UPDATED, Record
 from core.outbox import Announcement, Cursor
 from profiles import people, profile
+from profiles.scoring import Scoring
 from profiles.timeline import Filter
 from siyu import demo as sample
 from siyu import serving, terminal
 from siyu.background import Background
 from siyu.commands.article import everybody, figures, write_readers
-from siyu.commands.person import person_of, write_timeline
+from siyu.commands.person import person_of, write_intent, write_timeline
 from siyu.serving import Role, receiver_of
 from siyu.system import System, opened
 from siyu.terminal import Exit, err, out, say
@@ -45,8 +46,8 @@ def demo(
         updates = _load(system)
         with system.engine.connect() as connection:
             lead = person_of(system, connection, sample.LEAD)
-            _show_article(connection)
-            _show_lead(connection, system.rules, lead)
+            _show_article(connection, system.scoring)
+            _show_lead(connection, system.rules, system.scoring, lead)
             _show_updates(connection, lead, updates)
         if leave_up and not serving.serve(system, set(Role), _announce):
             raise typer.Exit(Exit.FAILED)
@@ -98,7 +99,7 @@ def _listen(system: System, cursor: Cursor, heard: list[Announcement], stop: thr
         stop.wait(0.0 if rows else 0.2)
 
 
-def _show_article(connection: Connection) -> None:
+def _show_article(connection: Connection, scoring: Scoring) -> None:
     told = figures(connection, sample.ARTICLE, clear=True)
     out.rule(f"1  {sample.ARTICLE}: {say('who read it, and who passed it on')}")
     out.print(
@@ -107,14 +108,15 @@ def _show_article(connection: Connection) -> None:
     )
     for spreader in told.top_spreaders[:5]:
         out.print(f"  {spreader.label}: {spreader.children} {say('brought')}, {spreader.descendants} {say('below')}")
-    write_readers(everybody(connection, sample.ARTICLE, clear=True)[:SHOWN_MAX])
+    write_readers(everybody(connection, sample.ARTICLE, scoring, clear=True)[:SHOWN_MAX])
 
 
-def _show_lead(connection: Connection, rules: Rules, lead: PersonId) -> None:
+def _show_lead(connection: Connection, rules: Rules, scoring: Scoring, lead: PersonId) -> None:
     told = profile.of_person(connection, lead)
     out.rule(f"2  {told.label(clear=True)}: {say('everything one lead did')}")
     page = timelines.timeline_of(connection, lead, Filter(), Place(), 30, reassignable=rules.reassignable)
     write_timeline(shown.line(line, clear=True) for line in page.lines)
+    write_intent(shown.intent(lead, scoring.of_person(connection, lead), scoring))
     out.print(f"\n{len(told.channels)} {say('channels')}; {say('why these are one person')}:")
     start = told.members[0].id
     for member in told.members[1:]:

@@ -14,10 +14,12 @@ from core.directive import Kind, Wish
 from core.errors import NotFound
 from core.identifier import PersonId
 from profiles import people, profile
+from profiles import reach as ways
+from profiles.consent import MARKETING
 from profiles.timeline import Filter
 from siyu.deciding import By, IsPreview, Manner, Why, decide
 from siyu.system import System, opened
-from siyu.terminal import answering, out, say, write_json, write_table
+from siyu.terminal import answering, language, out, say, write_json, write_table
 from stitcher import asking, splitting, timelines
 from stitcher.timelines import Place
 
@@ -45,8 +47,9 @@ AsOf = Annotated[
 def show(identifier: Named, as_of: AsOf = None, as_json: AsJson = False, clear: Clear = False) -> None:
     """Show the profile of a person."""
     with opened() as system, system.engine.connect() as connection, answering():
-        found = profile.of_person(connection, person_of(system, connection, identifier, as_of))
-        told = shown.profile(found, clear=clear).model_dump(mode="json")
+        person = person_of(system, connection, identifier, as_of)
+        judged = system.scoring.of_person(connection, person)
+        told = shown.profile(profile.of_person(connection, person), judged, clear=clear).model_dump(mode="json")
     if as_json:
         write_json([told])
     else:
@@ -70,6 +73,60 @@ def timeline(
         write_json(line.model_dump(mode="json") for line in lines)
     else:
         write_timeline(lines)
+
+
+@app.command()
+def reach(
+    identifier: Named,
+    purpose: Annotated[str, typer.Option(help="what for")] = MARKETING,
+    as_json: AsJson = False,
+    clear: Clear = False,
+) -> None:
+    """Say by what ways a person may be reached, and why not by the others."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person = person_of(system, connection, identifier)
+        told = shown.reach(person, purpose, ways.of_person(connection, person, purpose), clear=clear)
+    if as_json:
+        write_json([told.model_dump(mode="json")])
+        return
+    write_table(
+        ("channel", "identifier", "why", "time"),
+        (
+            (way.channel, at.identifier, say(at.reason), f"{at.because.at:%Y-%m-%d %H:%M}" if at.because else "")
+            for way in told.ways
+            for at in way.addresses
+        ),
+    )
+
+
+@app.command()
+def can_send(
+    identifier: Named,
+    channel: Annotated[str, typer.Argument(help="sms, mail or official_account")],
+    purpose: Annotated[str, typer.Option(help="what for")] = MARKETING,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a person may be sent a message now, why not, and when next."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person, rules = person_of(system, connection, identifier), system.frequency_rules
+        told = ways.may_send(connection, person, channel, purpose, rules, system.clock())
+    shown_decision = shown.can_send(channel, purpose, told)
+    if as_json:
+        write_json([shown_decision.model_dump(mode="json")])
+    else:
+        write_table(("", ""), shown_decision.model_dump(mode="json").items())
+
+
+@app.command()
+def intent(identifier: Named, as_json: AsJson = False) -> None:
+    """Say how likely there is business with a person, and why."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person, scoring = person_of(system, connection, identifier), system.scoring
+        told = shown.intent(person, scoring.of_person(connection, person), scoring)
+    if as_json:
+        write_json([told.model_dump(mode="json")])
+    else:
+        write_intent(told)
 
 
 @app.command()
@@ -130,6 +187,18 @@ def merge(
     wish = Wish(Kind.MUST_LINK, manner.reason, (first, second))
     with opened() as system:
         decide(system, wish, manner)
+
+
+def write_intent(told: schemas.IntentOut) -> None:
+    """Write how likely there is business with somebody, and why, as a table."""
+    out.print(f"{say('intent')} {told.score} ({told.change:+d} {say('within a week')})")
+    write_table(
+        ("why", "points", "events", "newest"),
+        (
+            (each.labels.get(language(), each.rule), each.points, each.events, f"{each.newest[0].occurred_at:%Y-%m-%d}")
+            for each in told.contributions
+        ),
+    )
 
 
 def write_timeline(lines: Iterable[schemas.TimelineEntry]) -> None:

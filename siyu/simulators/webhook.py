@@ -4,7 +4,8 @@ import base64
 import hmac
 import time
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -24,14 +25,7 @@ def simulator(name: str, account: WebhookAccount, clock: Clock = system_clock, s
 
     def run(client: httpx.Client) -> Iterator[Check]:
         now = clock()
-        event = {
-            "type": "track",
-            "channel": "web",
-            "occurred_at": now.isoformat(),
-            "identifiers": ["user_id@simulated:1"],
-            "properties": {"event": "simulated"},
-        }
-        body, webhook_id = orjson.dumps(event), f"msg_{uuid4().hex}"
+        body, webhook_id = orjson.dumps(_told(account, now)), f"msg_{uuid4().hex}"
         secret = account.secrets[-1]
 
         def made() -> tuple[bytes, Mapping[str, str]]:
@@ -56,3 +50,26 @@ def headers(secret: str, webhook_id: str, stamp: int, body: bytes) -> dict[str, 
     signed = f"{webhook_id}.{stamp}.".encode() + body
     signature = base64.b64encode(hmac.new(key_of(secret), signed, "sha256").digest()).decode()
     return {"webhook-id": webhook_id, "webhook-timestamp": str(stamp), "webhook-signature": f"v1,{signature}"}
+
+
+def _told(account: WebhookAccount, now: datetime) -> dict[str, Any]:
+    """Return an event or, for an account that says what the parts of its objects mean, such an object."""
+    said = {
+        "type": "track",
+        "channel": "web",
+        "occurred_at": now.isoformat(),
+        "order.amount": "12900",
+        "phone": "13912345678",
+        "email": "reader@siyu.example",
+    }
+    if not account.columns:
+        event = {field: said[field] for field in ("type", "channel", "occurred_at")}
+        return event | {"identifiers": ["user_id@simulated:1"], "properties": {"event": "simulated"}}
+    told: dict[str, Any] = {}
+    for path, field in account.columns.items():
+        *parents, last = path.split(".")
+        part = told
+        for parent in parents:
+            part = part.setdefault(parent, {})
+        part[last] = said.get(field, "simulated1")
+    return told

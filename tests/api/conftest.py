@@ -15,7 +15,7 @@ from core.keys import Scope
 from core.log.postgres import PostgresLog
 from stitcher.deciding import publisher
 from tests.api.client import asking
-from tests.api.world import INDEX, RULES, World
+from tests.api.world import INDEX, NOW, RULES, World
 
 ADMIN = "the secret of the administrator"
 
@@ -36,6 +36,7 @@ def app(engine: Engine) -> FastAPI:
         RULES,
         {"log": lambda: None},
         publish=publisher(PostgresLog(engine, 1)),
+        clock=lambda: NOW,
     )
 
 

@@ -69,7 +69,7 @@ def test_a_reader_is_one_row_however_often_and_under_whatever_name_he_read(
             "scene": None,
             "follower": None,
             "reachable_via": [],
-            "intent": None,
+            "intent": 9,
             "presumed": False,
         }
     ]
@@ -139,7 +139,7 @@ def test_readers_are_found_by_what_they_are(world: World, marketer: httpx.Client
     assert found(reachable="true") == found(reachable="sms") == "B"
     assert found(reachable="mail") == ""
     assert found(reachable="false", follower="false", min_generation=3) == "D"
-    assert found(min_intent=1) == ""
+    assert found(min_intent=100) == ""
     assert [reader["follower"] for reader in readers(marketer)] == [True, False, None, None]
 
 

@@ -129,7 +129,7 @@ def test_a_profile_adds_up_what_happened_under_all_identifiers(world: World, sal
         "types": {"identify": 1, "order.paid": 1, "order.refunded": 1, "page.viewed": 1},
     }
     assert (shown["first_seen"], shown["last_seen"]) == ("2026-11-19T00:01:00Z", "2026-11-19T00:04:00Z")
-    assert shown["intent"] is None
+    assert shown["intent"] == 2
 
 
 def test_who_brought_somebody_is_whose_link_he_first_read_by(world: World, marketer: httpx.Client) -> None:

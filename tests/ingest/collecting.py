@@ -1,7 +1,7 @@
 """All collectors on a log in memory, as a platform meets them: requests in, answers out, and what the log has then."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
@@ -73,12 +73,27 @@ class Collecting:
     def send_all(self, requests: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[httpx.Response]:
         """Return the answers to *requests*, sent one after the other by one visitor, with his cookies."""
 
+        async def one_by_one(client: httpx.AsyncClient) -> list[httpx.Response]:
+            return [await client.request(method, path, **given) for method, path, given in requests]
+
+        return self._told(one_by_one)
+
+    def send_all_at_once(self, requests: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[httpx.Response]:
+        """Return the answers to *requests*, none of which waits for another."""
+
+        async def at_once(client: httpx.AsyncClient) -> list[httpx.Response]:
+            asked = [client.request(method, path, **given) for method, path, given in requests]
+            return list(await asyncio.gather(*asked))
+
+        return self._told(at_once)
+
+    def _told(self, tell: Callable[[httpx.AsyncClient], Awaitable[list[httpx.Response]]]) -> list[httpx.Response]:
         async def story() -> list[httpx.Response]:
-            intake = self._intake()
+            intake = self.intake()
             spool = Spool(intake, self.spool)
             transport = httpx.ASGITransport(self._application(intake, spool), raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url=self._public_url or PUBLIC_URL) as client:
-                answers = [await client.request(method, path, **given) for method, path, given in requests]
+                answers = await tell(client)
             await spool.close()
             await intake.close()
             return answers
@@ -95,7 +110,8 @@ class Collecting:
         """What the log has in quarantine."""
         return self.log.topics.get(QUARANTINE, [])
 
-    def _intake(self) -> Intake:
+    def intake(self) -> Intake:
+        """A way into the log, as the collectors have it."""
         receiver = Receiver(shipped().namespaces, DEFAULTS, INDEX, lambda: self.now, self._channels.declared)
         return Intake(receiver, GroupCommit(self.log, EVENTS), GroupCommit(self.log, QUARANTINE), lambda: self.now)
 

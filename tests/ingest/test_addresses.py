@@ -12,6 +12,7 @@ from tests.ingest.collecting import Collecting
 ACCOUNTS: Mapping[str, Mapping[str, Any]] = {
     "mini": {"app_id": "wxa111", "secret": "s" * 32},
     "sms": {"provider": "aliyun", "secret": "s" * 32},
+    "webhooks": {"secrets": ["whsec_" + "A" * 32]},
     "wechat": {"app_id": "wx8a1", "token": "token"},
     "wecom": {"corp_id": "ww1", "token": "token", "encoding_aes_key": "A" * 43},
 }

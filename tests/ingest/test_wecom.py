@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from core.errors import Unavailable
 from ingest.channels import Channels
 from ingest.links.link import Signs
 from ingest.wechat.crypto import Secretbox, signature
@@ -175,15 +174,6 @@ def test_what_is_forged_stale_or_too_large_leaves_no_trace() -> None:
     assert status(content=b"x" * (2 << 20)) == 413
     assert status(content=gzip.compress(b"x" * (64 << 20)), headers={"content-encoding": "gzip"}) == 413
     assert not to.log.records
-
-
-def test_while_the_log_is_down_the_platform_is_told_to_come_again() -> None:
-    to = collecting()
-    to.log.failures.append(Unavailable("down"))
-
-    assert post(to, xml("add_external_contact")).status_code == 503
-    assert post(to, xml("add_external_contact")).status_code == 200
-    assert len(to.events) == 1
 
 
 # Service providers

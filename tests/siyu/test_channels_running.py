@@ -29,6 +29,10 @@ corp_id = "ww1"
 token = "123456"
 encoding_aes_key = "{KEY}"
 
+[ads.main]
+platform = "tencent"
+secret = "{"s" * 32}"
+
 [orders.corner]
 platform = "woocommerce"
 secret = "hush"
@@ -83,3 +87,21 @@ def test_a_shop_is_asked_by_whoever_collects(running: tuple[Siyu, str], shop: Wo
     shown = siyu("person", "show", "phone:13911112222", "--clear", "--json")
     assert "buyer@siyu.example" in shown.stdout
     assert shop.asked[0]["page"] == "1"
+
+
+def test_a_simulator_says_that_nobody_listens(running: tuple[Siyu, str]) -> None:
+    siyu, _ = running
+
+    done = siyu("simulate", "wechat", "main", "--url", "http://127.0.0.1:9")
+
+    assert done.returncode == 1
+    assert "nothing answers" in done.stderr
+
+
+def test_addresses_are_shown_whole(running: tuple[Siyu, str]) -> None:
+    siyu, _ = running
+
+    done = siyu("channels", "check")
+
+    assert "…" not in done.stdout
+    assert max(map(len, done.stdout.splitlines())) > 200

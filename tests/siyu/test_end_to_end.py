@@ -363,7 +363,7 @@ def test_the_demo_answers_the_three_questions(tmp_path: Path, server: Callable[[
     out, said = process.communicate(timeout=PATIENCE_SECONDS * 2)
 
     assert process.returncode == 0, said
-    one, two, three = (out.index(f" {number}  ") for number in (1, 2, 3))
+    one, two, three = (out.index(f"─ {number}  ") for number in (1, 2, 3))
     assert one < two < three
     assert demo.ARTICLE in out[one:two]
     assert "K = 0." in out[one:two]

@@ -27,7 +27,7 @@ def simulators(clock: Clock, sleep: Sleep) -> dict[str, Simulator]:
     }
 
 
-NAMES = ["sendgrid", "mailgun", "ses", "shopify", "woo", "youzan", "crm"]
+NAMES = ["sendgrid", "mailgun", "ses", "shopify", "woo", "youzan", "crm", "erp"]
 
 
 def run(name: str, to: Collecting, sleep: Callable[[float], None] = lambda _: None) -> list[Check]:

@@ -26,7 +26,7 @@ from core.log.port import DIRECTIVES, EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED,
 from core.log.postgres import PostgresLog
 from core.outbox import Cursor
 from profiles import people
-from stitcher import store
+from stitcher import links
 from stitcher.worker import GROUP, Stitcher
 from tests.stitcher import database, histories
 from tests.stitcher.histories import DAY, INDEX, SHIPPED
@@ -170,7 +170,7 @@ def test_whom_another_worker_links_to_what_is_being_opened_is_not_overlooked(eng
     ]
     meanwhile = event_of("3", {"who": "c1 m:j"}, 3)
     database.take(engine, history[:2])
-    seen_by = store._seen_by
+    seen_by = links.seen_by
 
     def overtaken(connection: Connection, ids: Collection[IdentifierId]) -> set[IdentifierId]:
         seen = seen_by(connection, ids)
@@ -178,7 +178,7 @@ def test_whom_another_worker_links_to_what_is_being_opened_is_not_overlooked(eng
             database.take(engine, [meanwhile])
         return seen
 
-    with patch.object(store, "_seen_by", overtaken), pytest.raises(Contended):
+    with patch.object(links, "seen_by", overtaken), pytest.raises(Contended):
         database.take(engine, history[2:])
     database.take(engine, history[2:])
 

@@ -9,7 +9,6 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from core.errors import Unavailable
 from core.event import Role, decode
 from core.identifier import Drop
 from ingest.ads.clicks import hashed
@@ -247,20 +246,6 @@ def test_a_name_in_another_charset_costs_the_name_only(collecting: Collecting) -
     collecting.send("GET", f"/collect/ads/ocean?key={KEY}&clickid=c&project_name={quote('春季'.encode('gbk'))}")
 
     assert named(collecting) == {("click_id", "ocean_engine", "c", "hint")}
-
-
-def test_while_the_log_is_away_the_platform_is_to_send_again(collecting: Collecting) -> None:
-    collecting.log.failures.append(Unavailable("the log is away"))
-
-    assert [clicked(collecting, "ocean", clickid="c").status_code for _ in range(2)] == [503, 200]
-    assert len(collecting.events) == 1
-
-
-@pytest.mark.parametrize("content", [b"x" * (2 << 20)])
-def test_a_body_that_is_too_large_is_refused(collecting: Collecting, content: bytes) -> None:
-    answer = collecting.send("GET", f"/collect/ads/ocean?key={KEY}", content=content)
-
-    assert answer.status_code == 413
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Engine
 
 from core.errors import Unavailable
+from ingest.links.link import Signs
 from ingest.mini import scenes
 from ingest.mini.account import MiniAccount
 from ingest.mini.telling import Told
@@ -57,6 +59,12 @@ def users(platform: tuple[MiniProgramUsers, str]) -> MiniProgramUsers:
 @pytest.fixture
 def collecting(users: MiniProgramUsers, platform: tuple[MiniProgramUsers, str]) -> Collecting:
     return Collecting(program(platform[1]))
+
+
+@pytest.fixture
+def keeping(users: MiniProgramUsers, platform: tuple[MiniProgramUsers, str], engine: Engine) -> Collecting:
+    """Collectors with a database, in which the access token is kept."""
+    return Collecting(program(platform[1]), engine=engine)
 
 
 def program(api_url: str = "http://127.0.0.1:1", **fields: Any) -> dict[str, Any]:
@@ -226,13 +234,13 @@ def test_only_the_phone_that_logged_in_speaks_for_its_owner(
 # Phones
 
 
-def test_a_phone_that_wechat_has_verified_is_its_owners(collecting: Collecting, users: MiniProgramUsers) -> None:
-    sealed = session(collecting, users)
+def test_a_phone_that_wechat_has_verified_is_its_owners(keeping: Collecting, users: MiniProgramUsers) -> None:
+    sealed = session(keeping, users)
 
-    answer = asked(collecting, "phone", session=sealed, code=users.phone_code("anna"))
+    answer = asked(keeping, "phone", session=sealed, code=users.phone_code("anna"))
 
     assert answer.json() == {"phone": "+8613912345678"}
-    event = collecting.events[-1]
+    event = keeping.events[-1]
     assert who(event) == ANNA | {("phone", "", "+8613912345678")}
     assert {each["namespace"] for each in event["identifiers"] if each["role"] == "subject"} == {
         "wechat_openid",
@@ -243,41 +251,39 @@ def test_a_phone_that_wechat_has_verified_is_its_owners(collecting: Collecting, 
     assert "13912345678" not in event["id"]
 
 
-def test_the_access_token_is_asked_for_once(collecting: Collecting, users: MiniProgramUsers) -> None:
-    sealed = session(collecting, users)
+def test_the_access_token_is_asked_for_once(keeping: Collecting, users: MiniProgramUsers) -> None:
+    sealed = session(keeping, users)
     path = "/mini/main/phone"
     said = {"writeKey": "browser", "anonymous_id": PHONE_ID, "session": sealed}
     before = users.asked.count("/cgi-bin/stable_token")
 
-    answers = collecting.send_all(
-        [("POST", path, {"json": {**said, "code": users.phone_code("anna")}}) for _ in range(3)]
-    )
+    answers = keeping.send_all([("POST", path, {"json": {**said, "code": users.phone_code("anna")}}) for _ in range(3)])
 
     assert [answer.status_code for answer in answers] == [200] * 3
     assert users.asked.count("/cgi-bin/stable_token") == before + 1
 
 
-def test_a_phones_code_is_good_once(collecting: Collecting, users: MiniProgramUsers) -> None:
-    sealed, code = session(collecting, users), users.phone_code("anna")
+def test_a_phones_code_is_good_once(keeping: Collecting, users: MiniProgramUsers) -> None:
+    sealed, code = session(keeping, users), users.phone_code("anna")
 
-    first = asked(collecting, "phone", session=sealed, code=code)
-    again = asked(collecting, "phone", session=sealed, code=code)
+    first = asked(keeping, "phone", session=sealed, code=code)
+    again = asked(keeping, "phone", session=sealed, code=code)
 
     assert (first.status_code, again.status_code) == (200, 400)
-    assert len(collecting.events) == 2
+    assert len(keeping.events) == 2
 
 
 def test_a_phone_told_to_another_mini_program_is_refused(
-    collecting: Collecting, users: MiniProgramUsers, monkeypatch: pytest.MonkeyPatch
+    keeping: Collecting, users: MiniProgramUsers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sealed = session(collecting, users)
+    sealed = session(keeping, users)
     info = users.phone_info("anna", "wxb222")
     monkeypatch.setattr(users, "phone_info", lambda name: info)
 
-    answer = asked(collecting, "phone", session=sealed, code=users.phone_code("anna"))
+    answer = asked(keeping, "phone", session=sealed, code=users.phone_code("anna"))
 
     assert answer.status_code == 403
-    assert len(collecting.events) == 1
+    assert len(keeping.events) == 1
 
 
 def test_a_phone_may_come_encrypted_too_and_twice_is_once(collecting: Collecting, users: MiniProgramUsers) -> None:
@@ -437,10 +443,11 @@ def test_what_no_phone_is_believed_is_kept_as_something_that_it_said(collecting:
 
 
 def test_what_led_here_is_a_hint(collecting: Collecting) -> None:
+    token = Signs.of(SIGNING_KEY).follow.written(7)
     launch = {
         "scene": 1045,
         "path": "pages/a",
-        "query": {"gdt_vid": "v1", "utm_campaign": "spring", "scene": "0AbCdEfGhIjKlM", "name": "private"},
+        "query": {"gdt_vid": "v1", "utm_campaign": "spring", "scene": token, "name": "private"},
     }
 
     asked(collecting, "events", events=[read(type="mini_program.opened", launch=launch, article=None)])
@@ -448,15 +455,25 @@ def test_what_led_here_is_a_hint(collecting: Collecting) -> None:
     (event,) = collecting.events
     assert {(each["namespace"], each["value"]) for each in event["identifiers"] if each["role"] == "hint"} == {
         ("click_id", "v1"),
-        ("link_token", "0AbCdEfGhIjKlM"),
+        ("link_token", token),
     }
     assert event["campaign"] == {"name": "spring"}
     assert event["properties"] == {
         "scene": 1045,
         "opened_by": "moments_ad",
         "path": "pages/a",
-        "parameter": "0AbCdEfGhIjKlM",
+        "parameter": token,
     }
+
+
+def test_a_code_that_is_not_ours_is_no_link_of_ours(collecting: Collecting) -> None:
+    launch = {"scene": 1047, "query": {"scene": "0AbCdEfGhIjKlM"}}
+
+    asked(collecting, "events", events=[read(type="mini_program.opened", launch=launch, article=None)])
+
+    (event,) = collecting.events
+    assert "hint" not in {each["role"] for each in event["identifiers"]}
+    assert event["properties"]["parameter"] == "0AbCdEfGhIjKlM"
 
 
 def test_a_phones_clock_may_be_wrong(collecting: Collecting) -> None:
@@ -530,7 +547,8 @@ told_events = st.dictionaries(
 
 @given(told_events | json_values, st.datetimes(timezones=st.just(UTC)) | st.none())
 def test_whatever_a_phone_writes_it_names_nobody_but_itself(written: object, sent_at: datetime | None) -> None:
-    told = Told(MiniAccount(app_id=APP, secret=SECRET), PHONE_ID, None, NOW, sent_at)
+    links = Signs.of(SIGNING_KEY).follow
+    told = Told(MiniAccount(app_id=APP, secret=SECRET), links, PHONE_ID, None, NOW, sent_at)
 
     document = SHARES.amended(told.document(written))
 

@@ -1,6 +1,5 @@
 """Texts: what three providers tell becomes events, an opt-out first of all, and nobody else is believed."""
 
-import gzip
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,7 +10,6 @@ import pytest
 from pydantic import ValidationError
 from twilio.request_validator import RequestValidator  # type: ignore[import-untyped] # it comes without types
 
-from core.errors import Unavailable
 from ingest.channels import Channels
 from ingest.sms.twilio import signed
 from tests.ingest.collecting import PUBLIC_URL, Collecting
@@ -374,33 +372,11 @@ def test_no_field_is_too_strange(collecting: Collecting, provider: str, value: A
     assert {event["occurred_at"] for event in collecting.events} <= {"2026-11-03T13:00:00Z", "2026-11-03T13:10:00Z"}
 
 
-@pytest.mark.parametrize(
-    ("content", "headers"),
-    [(b"[" + b" " * (2 << 20) + b"]", {}), (gzip.compress(b" " * (64 << 20)), {"Content-Encoding": "gzip"})],
-    ids=["2 MiB", "bomb"],
-)
-def test_a_body_that_is_too_large_is_refused(collecting: Collecting, content: bytes, headers: dict[str, str]) -> None:
-    assert collecting.send("POST", PATHS["aliyun"], content=content, headers=headers).status_code == 413
-
-
 @pytest.mark.parametrize("content", [b"&".join([b"a=1"] * 1001), b"\xff=\xfe"])
 def test_a_form_that_cannot_be_one_is_refused(collecting: Collecting, content: bytes) -> None:
     answer = collecting.send("POST", PATHS["twilio"], content=content, headers={"X-Twilio-Signature": "x"})
 
     assert answer.status_code == 400
-
-
-@pytest.mark.parametrize("provider", ["aliyun", "tencent", "twilio"])
-def test_while_the_log_is_away_the_provider_is_to_send_again(collecting: Collecting, provider: str) -> None:
-    collecting.log.failures.append(Unavailable("the log is away"))
-
-    def tried() -> int:
-        if provider == "twilio":
-            return by_twilio(collecting, INBOUND).status_code
-        return told(collecting, provider, [REPORT] if provider == "aliyun" else [STATUS]).status_code
-
-    assert [tried(), tried()] == [503, 200]
-    assert len(collecting.events) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Callbacks of official accounts and mini-programs, as the platform sends them."""
 
-import gzip
 import hashlib
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +9,6 @@ import orjson
 import pytest
 from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]
 
-from core.errors import Unavailable
 from ingest.links.link import Signs
 from ingest.wechat.crypto import signature
 from tests.ingest.collecting import SIGNING_KEY, Collecting
@@ -324,27 +322,6 @@ def test_what_is_proven_and_cannot_be_read_is_kept_whole(content: bytes) -> None
     assert kept.value == content
     assert kept.headers["code"]
     assert kept.headers["source"] == "wechat:main"
-
-
-@pytest.mark.parametrize(
-    ("content", "headers"),
-    [(b"x" * (2 << 20), {}), (gzip.compress(b"x" * (64 << 20)), {"content-encoding": "gzip"})],
-    ids=["2 MiB", "gzip bomb"],
-)
-def test_too_much_is_refused(content: bytes, headers: dict[str, str]) -> None:
-    to = collecting()
-
-    assert post(to, content, headers=headers).status_code == 413
-    assert not to.log.records
-
-
-def test_while_the_log_is_down_the_platform_is_told_to_come_again() -> None:
-    to = collecting()
-    to.log.failures.append(Unavailable("down"))
-
-    assert post(to, xml(Event="subscribe")).status_code == 503
-    assert post(to, xml(Event="subscribe")).content == b"success"
-    assert len(to.events) == 1
 
 
 def test_an_id_names_nobody() -> None:
