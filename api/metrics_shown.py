@@ -6,6 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 from api import metrics_schemas
+from core.errors import InvalidEvent
 from profiles.orders import number_of
 from profiles.purchases import LeftOut, Purchases
 from profiles.repurchase import Repurchase
@@ -13,17 +14,26 @@ from profiles.rfm import Rfm
 from profiles.value import Fit
 from profiles.worth import Worth
 
+YEARS = range(1971, 2400)
+
 _PURCHASE = "all that one person paid on one day, robots and what was paid back in full left out"
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: purchases in *currency* before *as_of*, whose zone says where days end; days are *since* ≤ day < *until*."""
+    """What is asked: purchases in *currency* before *as_of*, whose zone says where days end; days are *since* ≤ day < *until*.
+
+    Raises `InvalidEvent` for an *as_of* in whose year nobody counts days from 1970.
+    """
 
     currency: str
     as_of: datetime
     since: date | None
     until: date | None
+
+    def __post_init__(self) -> None:
+        if self.as_of.year not in YEARS:
+            raise InvalidEvent("out_of_range", f"this should lie in {YEARS.start} to {YEARS.stop - 1}", "/query/as_of")
 
     @property
     def days(self) -> tuple[int | None, int | None]:

@@ -14,7 +14,7 @@ from core.database import copied
 from core.errors import InvalidEvent
 from profiles.purchases import HALVES, LeftOut, Purchases
 
-PURCHASES_MAX = 10_000_000
+PURCHASES_MAX = 5_000_000
 
 PAID = ("order.paid", "mini_program.paid", "live.ordered")
 REFUNDED = "order.refunded"
