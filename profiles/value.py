@@ -91,7 +91,7 @@ class BgNbd:
 
         The paper's power times 2F1(r+x, b+x; a+b+x-1; z) is nothing times infinity for who buys often; by Euler's
         transformation (DLMF 15.8.1) it is (1-z)^(a-1) 2F1(a-1, a+b-1-r; a+b+x-1; z), whose numbers are small. Where a = 1, or
-        a+b+x = 1, the value is a limit: there it is the mean of those on both sides.
+        a+b+x = 1 (he has bought once), the value is a limit: there it is the mean of those on both sides.
         """
         if abs(self.a - 1) < _NEAR_ONE or abs(self.a + self.b - 1) < _NEAR_ONE:
             sides = [BgNbd(self.r, self.alpha, self.a + side, self.b) for side in (-2 * _NEAR_ONE, 2 * _NEAR_ONE)]
@@ -112,11 +112,11 @@ class GammaGamma:
     gamma: float
 
     def log_likelihood(self, purchases: ArrayLike, mean: ArrayLike) -> float:
-        """Return the logarithm of how likely these means are: equation (1a) of the note, summed over people."""
+        """Return the logarithm of how likely these means are: the marginal density of the note, summed over people."""
         return _gamma_gamma(np.log([self.p, self.q, self.gamma]), _Spent.of(purchases, mean))[0]
 
     def expected(self, purchases: ArrayLike, mean: ArrayLike) -> Numbers:
-        """Return what a purchase of each is worth to come, having seen so many of this mean: equation (5) of the note.
+        """Return what a purchase of each is worth to come, having seen so many of this mean: the conditional mean of the note.
 
         Without any purchase seen it is the mean of all. It is a number only where q > 1, which holds unless the means have no
         mean themselves; else infinite.
