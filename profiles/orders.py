@@ -1,8 +1,8 @@
 """Orders as they stand in touchpoints, read as purchases: one statement, and a row for each person and day.
 
 An order is what one person paid under one order id in one currency: at its first payment, for all that was paid less all that was
-paid back before the moment as of which it is looked. One that was paid back in full is none. Whose it is, is asked when reading, as
-for every touchpoint.
+paid back before the moment as of which it is looked. One that was paid back in full is none. Whose it is, is asked when reading,
+as for every touchpoint.
 """
 
 from datetime import date, datetime, timedelta
