@@ -7,10 +7,11 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, decisions, directives, people, probes, reviews, stream
+from api import articles, decisions, directives, metrics, people, probes, reviews, stream
 from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
+from api.metrics import MEASURERS_MAX
 from api.paths import KeepSlashes
 from api.reading import reading
 from core import database, http
@@ -62,6 +63,7 @@ def create(
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
         deciding=anyio.Semaphore(DECIDERS_MAX),
+        measuring=anyio.Semaphore(MEASURERS_MAX),
         publish=publish,
         clock=clock,
     )
@@ -80,6 +82,7 @@ def answering() -> list[APIRouter]:
         directives.router,
         reviews.router,
         articles.router,
+        metrics.router,
         stream.router,
         probes.router,
     ]

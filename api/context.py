@@ -65,6 +65,7 @@ class Context:
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
     deciding: anyio.Semaphore
+    measuring: anyio.Semaphore
     publish: Publish
     clock: Clock
 
@@ -164,12 +165,13 @@ Clear = Annotated[bool, Depends(clear)]
 
 async def snapshot(here: Here, _: Reader) -> AsyncIterator[Connection]:
     """Open the transaction that answers this request. Raises `Overloaded` when none gets free."""
-    async with _turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
+    async with turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
         yield connection
 
 
 @asynccontextmanager
-async def _turn(here: Context) -> AsyncIterator[None]:
+async def turn(here: Context) -> AsyncIterator[None]:
+    """Wait until one more may hold a connection. Raises `Overloaded` when none gets free."""
     try:
         with anyio.fail_after(READ_WAIT_SECONDS_MAX):
             await here.reading.acquire()
@@ -187,7 +189,7 @@ Snapshot = Annotated[Connection, Depends(snapshot, scope="function")]
 
 async def writing(here: Here, _: Writer) -> AsyncIterator[Connection]:
     """Open the transaction in which this request writes: committed before it is answered."""
-    async with _turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
+    async with turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
         yield connection
 
 

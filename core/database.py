@@ -114,6 +114,21 @@ def copy(connection: Connection, table: str, columns: Sequence[str], rows: Itera
             sink.write_row(row)
 
 
+def copied(connection: Connection, statement: str, parameters: Mapping[str, object]) -> bytes:
+    """Return the rows of the query *statement* by COPY, the fastest way out: PostgreSQL's binary form, without head and end.
+
+    Parameters are written as the driver has them, `%(name)s`.
+    """
+    command = f"COPY ({statement}) TO STDOUT (FORMAT binary)"
+    with _driver(connection).cursor() as cursor, cursor.copy(command, parameters) as source:
+        return b"".join(source)[_COPY_HEAD_BYTES:-_COPY_END_BYTES]
+
+
+# A signature of 11 bytes and two numbers of 4; the number of columns that no row has, -1.
+_COPY_HEAD_BYTES = 19
+_COPY_END_BYTES = 2
+
+
 def run(
     connection: Connection, statement: str, rows: Sequence[Mapping[str, object]], **more: object
 ) -> Sequence[AnyRow]:

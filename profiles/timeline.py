@@ -45,6 +45,11 @@ touchpoint_table = Table(
     Column("body", JSON, nullable=False, comment="the event as it stands in the log"),
     Index("touchpoint_anchor_occurred_at_idx", "anchor", "occurred_at", "uid"),
     Index(
+        "touchpoint_payment_idx",
+        "anchor",
+        postgresql_where=text("type IN ('order.paid', 'mini_program.paid', 'live.ordered', 'order.refunded')"),
+    ),
+    Index(
         "touchpoint_beside_idx",
         "beside",
         postgresql_using="gin",

@@ -15,6 +15,7 @@ from siyu.commands import (
     keys,
     links,
     mappings,
+    metrics,
     person,
     review,
     rules,
@@ -42,6 +43,7 @@ app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
 app.add_typer(links.app, name="links")
 app.add_typer(mappings.app, name="mappings")
+app.add_typer(metrics.app, name="metrics")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
 app.add_typer(simulate.app, name="simulate")

@@ -1,0 +1,131 @@
+"""`siyu metrics`: who bought again, how recently, how often and for how much, and what people are worth."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+
+from api import metrics_shown
+from api.metrics import CURRENCY, HORIZON_WEEKS, HORIZON_WEEKS_MAX, ZONE
+from api.metrics_schemas import DaysOut, Metric
+from api.metrics_shown import Question
+from api.reading import reading
+from profiles import orders
+from profiles.purchases import Purchases
+from profiles.repurchase import repurchase as repurchased
+from profiles.rfm import rfm as scored
+from profiles.worth import worth
+from siyu.system import opened
+from siyu.terminal import answering, out, say, write_json, write_table
+
+app = typer.Typer(help="Ask what people buy, and what they are worth.", no_args_is_help=True)
+
+_DAY = ["%Y-%m-%d"]
+_MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
+
+Since = Annotated[datetime | None, typer.Option("--from", formats=_DAY, help="the first day that counts")]
+Until = Annotated[
+    datetime | None, typer.Option("--to", formats=_DAY, help="the first day that does not count any more")
+]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", formats=_MOMENT, help="as was paid until then; days end in its zone (+08:00)"),
+]
+In = Annotated[str, typer.Option("--currency")]
+AsJson = Annotated[bool, typer.Option("--json")]
+
+
+@app.command()
+def rfm(
+    since: Since = None, until: Until = None, as_of: AsOf = None, currency: In = CURRENCY, as_json: AsJson = False
+) -> None:
+    """Say how recently, how often and for how much people bought, as scores from 1 to 5."""
+    asked, bought = _bought(since, until, as_of, currency)
+    told = metrics_shown.rfm(asked, bought, scored(bought.made(*asked.days)))
+    if as_json:
+        _write_json(told)
+        return
+    _write_head(told)
+    names = {"recency": say("days since"), "frequency": say("purchases"), "monetary": say("minor units spent")}
+    for name, bands in told.bands.items():
+        write_table((name, "people", "least", "most"), ((b.score, b.people, b.least, b.most) for b in bands))
+        out.print(f"({names[name]})\n")
+    cells = ((c.recency, c.frequency, c.monetary, c.people, f"{c.share:.1%}", c.amount) for c in told.cells)
+    write_table(("recency", "frequency", "monetary", "people", "share", "minor units spent"), cells)
+
+
+@app.command()
+def repurchase(
+    since: Since = None, until: Until = None, as_of: AsOf = None, currency: In = CURRENCY, as_json: AsJson = False
+) -> None:
+    """Say how many of those who bought so often came once more, and after how many days."""
+    asked, bought = _bought(since, until, as_of, currency)
+    told = metrics_shown.repurchase(asked, bought, repurchased(bought.begun(*asked.days)))
+    if as_json:
+        _write_json(told)
+        return
+    _write_head(told)
+    write_table(
+        ("nth purchase", "people", "again", "rate", *DaysOut.model_fields),
+        ((s.nth, s.bought, s.again, f"{s.rate:.1%}", *_cells(s.days)) for s in told.steps),
+    )
+
+
+@app.command()
+def value(
+    since: Since = None,
+    until: Until = None,
+    as_of: AsOf = None,
+    currency: In = CURRENCY,
+    horizon_weeks: Annotated[float, typer.Option(min=0.01, max=HORIZON_WEEKS_MAX)] = HORIZON_WEEKS,
+    as_json: AsJson = False,
+) -> None:
+    """Say what people are expected to buy within the weeks to come, by BG/NBD and Gamma-Gamma."""
+    asked, bought = _bought(since, until, as_of, currency)
+    told = metrics_shown.value(asked, bought, worth(bought.begun(*asked.days), horizon_weeks))
+    if as_json:
+        _write_json(told)
+        return
+    _write_head(told)
+    for model in (told.buying, told.spending):
+        if model:
+            write_table(("", ""), ((say(name), _short(figure)) for name, figure in model.model_dump().items()))
+    figures = ("again", "horizon_weeks", "alive", "expected_purchases", "expected_amount", "correlation")
+    write_table(("", ""), ((say(name), _short(getattr(told, name))) for name in figures))
+    write_table(
+        ("person", "purchases", "p_alive", "expected_purchases", "expected_amount"),
+        ((each.person_id, *map(_short, list(each.model_dump().values())[1:])) for each in told.top),
+    )
+
+
+def _bought(
+    since: datetime | None, until: datetime | None, as_of: datetime | None, currency: str
+) -> tuple[Question, Purchases]:
+    with opened() as system, answering(), reading(system.engine) as connection:
+        moment = as_of or system.clock().astimezone(ZONE)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
+        asked = Question(currency, moment, since.date() if since else None, until.date() if until else None)
+        return asked, orders.purchases(connection, currency, moment)
+
+
+def _write_json(told: BaseModel) -> None:
+    write_json([told.model_dump(mode="json", by_alias=True)])
+
+
+def _write_head(told: Metric) -> None:
+    out.print(f"{told.numerator}\n/ {told.denominator}")
+    out.print(
+        f"{told.as_of.isoformat()} · {told.currency} · {say('people')} {told.people} · "
+        f"{say('left out')}: {say('robots')} {told.left_out.robots}, {say('nobody')} {told.left_out.nobody}\n"
+    )
+
+
+def _cells(days: DaysOut | None) -> tuple[object, ...]:
+    return tuple(map(_short, days.model_dump().values())) if days else ()
+
+
+def _short(figure: object) -> object:
+    if not isinstance(figure, float):
+        return figure
+    return f"{figure:,.4g}" if abs(figure) < 1_000 else f"{figure:,.0f}"
