@@ -280,7 +280,8 @@ _OF_TYPES = text(
      CROSS JOIN LATERAL (
        SELECT uid, anchor, occurred_at, body
          FROM identifier JOIN touchpoint ON touchpoint.anchor = identifier.id
-        WHERE identifier.component_id = canonical.component_id AND identifier.person_id = asked.person AND type = ANY (CAST(:types AS text[]))
+        WHERE identifier.component_id = canonical.component_id AND identifier.person_id = asked.person
+          AND type = ANY (CAST(:types AS text[]))
           AND (CAST(:since AS timestamptz) IS NULL OR occurred_at >= CAST(:since AS timestamptz))
         ORDER BY occurred_at DESC, uid DESC LIMIT :most
      ) AS own
