@@ -4,7 +4,6 @@ A cap counts messages, not events: what a platform says of one message, that it 
 back over a window that ends now, so no day and no month begins anew.
 """
 
-import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -12,10 +11,10 @@ from importlib import resources
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
-from core.errors import InvalidSetting
 from core.event import EventUid, Word
+from core.rules import read as read_rules
 from profiles.consent import Reason, Way
 
 NO_ADDRESS = "no_address"
@@ -180,13 +179,7 @@ def _after_quiet(quiet: Iterable[Quiet], at: datetime) -> datetime:
 
 def read(written: str) -> Rules:
     """Read rules from TOML. Raises `InvalidSetting`, which names the field."""
-    try:
-        return _RULES.validate_python(tomllib.loads(written))
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise InvalidSetting(f"frequency: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    except ValueError:
-        raise InvalidSetting("the rules of frequency are not TOML") from None
+    return read_rules(_RULES, written, "frequency rules")
 
 
 def shipped() -> Rules:

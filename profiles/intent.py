@@ -6,7 +6,6 @@ The rules are data (`intent.toml`). A score is judged whenever it is asked for, 
 nothing happens, and a merge, a split or a retraction needs nothing to be counted again.
 """
 
-import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,10 +13,10 @@ from importlib import resources
 from math import fsum, log2
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
-from core.errors import InvalidSetting
 from core.event import TYPES, EventUid, Word
+from core.rules import read as read_rules
 
 SCORE_MAX = 100
 FADED_POINTS = 0.05  # what an event gives no more than, when it is not looked at any longer
@@ -165,13 +164,7 @@ def _at(body: Mapping[str, Any], path: str) -> object:
 
 def read(written: str) -> Rules:
     """Read rules from TOML. Raises `InvalidSetting`, which names the rule and the field."""
-    try:
-        return _RULES.validate_python(tomllib.loads(written))
-    except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        raise InvalidSetting(f"intent rules: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    except ValueError:
-        raise InvalidSetting("the intent rules are not TOML") from None
+    return read_rules(_RULES, written, "intent rules")
 
 
 def shipped() -> Rules:

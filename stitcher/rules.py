@@ -1,17 +1,17 @@
 """The rules as data: read from TOML, checked once, and handed to whatever decides."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from core.errors import InvalidSetting
 from core.event import TYPES, Strength, Trust
 from core.identifier import Namespace
+from core.rules import read as read_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,7 @@ def shipped() -> Rules:
 
 def read(written: str) -> Rules:
     """Return the rules that a TOML text states; raises `InvalidSetting`, which names the first fault."""
-    try:
-        rules = TypeAdapter(Rules).validate_python(tomllib.loads(written))
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidSetting(f"the rules are not TOML: {error}") from None
-    except ValidationError as error:
-        fault = error.errors(include_url=False)[0]
-        raise InvalidSetting(f"rules: {'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+    rules = read_rules(TypeAdapter(Rules), written, "rules")
     for where, is_right, demand in _demands(rules):
         if not is_right:
             raise InvalidSetting(f"rules: {where}: {demand}")
