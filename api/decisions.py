@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
-from api import schemas, shown
+from api import reach_schemas, reach_shown
 from api.context import Here, Snapshot
 from core.event import Word
 from core.identifier import PersonId
@@ -36,17 +36,17 @@ class Sending(BaseModel):
 
 
 @router.post("/can-send")
-def can_send(sending: Sending, here: Here, connection: Snapshot) -> schemas.CanSendOut:
+def can_send(sending: Sending, here: Here, connection: Snapshot) -> reach_schemas.CanSendOut:
     """Say whether it may be sent now, why not, and when next. It reserves nothing: tell us once it is sent.
 
     Nobody in particular, a contested device say, has no address. Answers 404 for a channel on which no messages are sent.
     """
     person = _person(sending, here, connection)
     if person is None:
-        return shown.can_send(sending.channel, sending.purpose, Decision(False, NO_ADDRESS, None))
+        return reach_shown.can_send(sending.channel, sending.purpose, Decision(False, NO_ADDRESS, None))
     rules, now = here.frequency, here.clock()
     decision = reach.may_send(connection, person, sending.channel, sending.purpose, rules, now)
-    return shown.can_send(sending.channel, sending.purpose, decision)
+    return reach_shown.can_send(sending.channel, sending.purpose, decision)
 
 
 def _person(sending: Sending, here: Here, connection: Snapshot) -> PersonId | None:

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
-from api import pages, schemas, shown
+from api import intent_schemas, intent_shown, pages, reach_schemas, reach_shown, schemas, shown
 from api.context import Clear, Here, Person, Snapshot, Writer, present_person
 from api.directives import LATER, Turn
 from api.etag import Cached
@@ -117,22 +117,22 @@ def show(
 
 
 @router.get("/{person_id}/reach", responses=_MOVED)
-def show_reach(person: Person, connection: Snapshot, clear: Clear, purpose: Word = MARKETING) -> schemas.ReachOut:
+def show_reach(person: Person, connection: Snapshot, clear: Clear, purpose: Word = MARKETING) -> reach_schemas.ReachOut:
     """Say by what ways a person may be reached for a purpose, following us or not, and why not by the others."""
-    return shown.reach(person, purpose, reach.of_person(connection, person, purpose), clear=clear)
+    return reach_shown.reach(person, purpose, reach.of_person(connection, person, purpose), clear=clear)
 
 
 @router.get("/{person_id}/consent", responses=_MOVED)
-def show_consent(person: Person, connection: Snapshot, clear: Clear) -> schemas.LedgerOut:
+def show_consent(person: Person, connection: Snapshot, clear: Clear) -> reach_schemas.LedgerOut:
     """Return what a person agreed to and refused, the newest first, with the event that says so."""
-    return shown.ledger(person, reach.ledgers(connection, [person])[person], clear=clear)
+    return reach_shown.ledger(person, reach.ledgers(connection, [person])[person], clear=clear)
 
 
 @router.get("/{person_id}/intent", responses=_MOVED)
-def intent(person: Person, here: Here, connection: Snapshot) -> schemas.IntentOut:
+def intent(person: Person, here: Here, connection: Snapshot) -> intent_schemas.IntentOut:
     """Say how likely there is business with a person, and why: by each rule, with the events behind it."""
     scoring = here.scoring
-    return shown.intent(person, scoring.of_person(connection, person), scoring)
+    return intent_shown.intent(person, scoring.of_person(connection, person), scoring)
 
 
 @router.get(

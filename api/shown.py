@@ -5,16 +5,12 @@ from typing import Any
 
 from api import schemas
 from api.table import Sheet
-from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
+from core.identifier import BlindIndex, Identifier, IdentifierId
 from profiles import masking
-from profiles.consent import Consent, Reason, Way
-from profiles.frequency import Decision
 from profiles.history import IdentityChange
-from profiles.intent import Contribution, Intent, Rule
+from profiles.intent import Intent
 from profiles.people import Member
 from profiles.profile import Profile
-from profiles.reach import Reach
-from profiles.scoring import Scoring
 from profiles.timeline import Entry
 from stitcher.asking import Identity, Known, Owner, Step, Weakest
 from stitcher.carrying_out import PREVIEW_PEOPLE_MAX, Part, Preview
@@ -25,7 +21,6 @@ from stitcher.splitting import Split
 from stitcher.timelines import Line, Opened
 
 CHANGES_MAX = 500
-SIGNALS_SHOWN_MAX = 20
 
 
 def lookup(written: Sequence[str], owners: Sequence[Owner]) -> schemas.Lookup:
@@ -63,96 +58,6 @@ def profile(of: Profile, judged: Intent, *, clear: bool) -> schemas.ProfileOut:
         entered_via=_entered_via(of),
         intent=judged.score,
     )
-
-
-def intent(person: PersonId, of: Intent, scoring: Scoring) -> schemas.IntentOut:
-    """Show what there is of business with somebody, and why it is so."""
-    return schemas.IntentOut(
-        person_id=person,
-        score=of.score,
-        change=of.change,
-        as_of=scoring.now,
-        contributions=[_contribution(each, scoring.rules[each.rule]) for each in of.contributions],
-    )
-
-
-def _contribution(of: Contribution, rule: Rule) -> schemas.ContributionOut:
-    return schemas.ContributionOut(
-        rule=of.rule,
-        labels=dict(rule.labels),
-        points=round(of.points, 2),
-        uncapped=round(of.uncapped, 2),
-        half_life_days=rule.half_life_days,
-        events=len(of.signals),
-        newest=[
-            schemas.SignalOut(
-                uid=signal.uid,
-                type=signal.type,
-                channel=signal.channel,
-                occurred_at=signal.occurred_at,
-                points=round(points, 2),
-            )
-            for signal, points in of.signals[:SIGNALS_SHOWN_MAX]
-        ],
-    )
-
-
-def reach(person: PersonId, purpose: str, of: Reach, *, clear: bool) -> schemas.ReachOut:
-    """Show by what ways somebody may be reached, and why not by the others."""
-    return schemas.ReachOut(person_id=person, purpose=purpose, ways=[_way(each, clear=clear) for each in of.ways])
-
-
-def ledger(person: PersonId, of: Sequence[Consent], *, clear: bool) -> schemas.LedgerOut:
-    """Show what somebody agreed to and refused."""
-    return schemas.LedgerOut(person_id=person, data=[_consent(each, clear=clear) for each in of])
-
-
-def can_send(channel: str, purpose: str, of: Decision) -> schemas.CanSendOut:
-    """Show whether a message may be sent."""
-    return schemas.CanSendOut(
-        allowed=of.is_allowed,
-        reason=of.reason,
-        next_allowed_at=of.next_at,
-        channel=channel,
-        purpose=purpose,
-        cap=schemas.CapOut(most=of.cap.most, days=of.cap.days, sent=of.sent or 0) if of.cap else None,
-    )
-
-
-def _way(of: Way, *, clear: bool) -> schemas.WayOut:
-    reasons = sorted((each.reason for each in of.addresses), key=list(Reason).index)
-    return schemas.WayOut(
-        channel=of.channel,
-        reachable=of.is_open,
-        reason=reasons[0] if reasons else "no_address",
-        addresses=[
-            schemas.AddressOut(
-                identifier=_written(each.identifier, clear=clear),
-                reachable=each.is_open,
-                reason=each.reason,
-                because=_consent(each.because, clear=clear) if each.because else None,
-            )
-            for each in of.addresses
-        ],
-    )
-
-
-def _consent(of: Consent, *, clear: bool) -> schemas.ConsentOut:
-    return schemas.ConsentOut(
-        uid=of.uid,
-        at=of.at,
-        channel=of.channel,
-        purpose=of.purpose,
-        given=of.is_given,
-        named=sorted(_written(one, clear=clear) for one in of.named),
-        source=of.source,
-        evidence=of.evidence if clear else masking.hidden("evidence", of.evidence),
-        text_version=of.text_version,
-    )
-
-
-def _written(of: Identifier, *, clear: bool) -> str:
-    return of.text if clear else masking.identifier(of)
 
 
 def _entered_via(of: Profile) -> schemas.EnteredVia | None:

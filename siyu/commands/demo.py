@@ -10,7 +10,7 @@ import orjson
 import typer
 from sqlalchemy import Connection
 
-from api import shown
+from api import intent_shown, shown
 from core import outbox
 from core.event import Trust
 from core.identifier import PersonId
@@ -116,7 +116,7 @@ def _show_lead(connection: Connection, rules: Rules, scoring: Scoring, lead: Per
     out.rule(f"2  {told.label(clear=True)}: {say('everything one lead did')}")
     page = timelines.timeline_of(connection, lead, Filter(), Place(), 30, reassignable=rules.reassignable)
     write_timeline(shown.line(line, clear=True) for line in page.lines)
-    write_intent(shown.intent(lead, scoring.of_person(connection, lead), scoring))
+    write_intent(intent_shown.intent(lead, scoring.of_person(connection, lead), scoring))
     out.print(f"\n{len(told.channels)} {say('channels')}; {say('why these are one person')}:")
     start = told.members[0].id
     for member in told.members[1:]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from api import schemas, shown
+from api import intent_schemas, intent_shown, reach_shown, schemas, shown
 from api.shown import TIMELINE
 from core.directive import Kind, Wish
 from core.errors import NotFound
@@ -85,7 +85,7 @@ def reach(
     """Say by what ways a person may be reached, and why not by the others."""
     with opened() as system, system.engine.connect() as connection, answering():
         person = person_of(system, connection, identifier)
-        told = shown.reach(person, purpose, ways.of_person(connection, person, purpose), clear=clear)
+        told = reach_shown.reach(person, purpose, ways.of_person(connection, person, purpose), clear=clear)
     if as_json:
         write_json([told.model_dump(mode="json")])
         return
@@ -110,7 +110,7 @@ def can_send(
     with opened() as system, system.engine.connect() as connection, answering():
         person, rules = person_of(system, connection, identifier), system.frequency_rules
         told = ways.may_send(connection, person, channel, purpose, rules, system.clock())
-    shown_decision = shown.can_send(channel, purpose, told)
+    shown_decision = reach_shown.can_send(channel, purpose, told)
     if as_json:
         write_json([shown_decision.model_dump(mode="json")])
     else:
@@ -122,7 +122,7 @@ def intent(identifier: Named, as_json: AsJson = False) -> None:
     """Say how likely there is business with a person, and why."""
     with opened() as system, system.engine.connect() as connection, answering():
         person, scoring = person_of(system, connection, identifier), system.scoring
-        told = shown.intent(person, scoring.of_person(connection, person), scoring)
+        told = intent_shown.intent(person, scoring.of_person(connection, person), scoring)
     if as_json:
         write_json([told.model_dump(mode="json")])
     else:
@@ -189,7 +189,7 @@ def merge(
         decide(system, wish, manner)
 
 
-def write_intent(told: schemas.IntentOut) -> None:
+def write_intent(told: intent_schemas.IntentOut) -> None:
     """Write how likely there is business with somebody, and why, as a table."""
     out.print(f"{say('intent')} {told.score} ({told.change:+d} {say('within a week')})")
     write_table(
