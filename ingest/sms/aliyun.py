@@ -5,33 +5,26 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.callback import Accounted, Answer, Callback, Document
-from ingest.sms.account import SmsAccount
-from ingest.sms.telling import Telling, digest, items, moment, opt_outs_first, text_of
+from ingest.callback import Answer, Document
+from ingest.sms.telling import Telling, digest, moment, text_of
+from ingest.sms.unsigned import Unsigned
 
 ANSWER = Answer('{"code":0,"msg":"接收成功"}'.encode(), "application/json")
 _DELIVERED_ABROAD = "1"  # 2 says that it failed, 6 that it expired
 
 
 @dataclass(frozen=True)
-class Aliyun(Accounted[SmsAccount]):
+class Aliyun(Unsigned):
     """One account. It sends again after one, five and ten minutes, and does not promise to send only once."""
 
-    family = "sms"
     answer = ANSWER
 
-    def proven(self, callback: Callback) -> bytes:
-        """Return the body: whoever knows the address may say so, which is why its events are not `verified`."""
-        return callback.body
-
-    def documents(self, content: bytes, callback: Callback) -> Sequence[Document]:
-        """Return the events of a list of reports or replies, opt-outs first."""
-        return opt_outs_first([one for item in items(content) for one in _told(item, callback.received_at)])
+    def told(self, item: dict[str, Any], received_at: datetime) -> list[Document]:
+        """Return the events of a report or a reply."""
+        return _told(item, received_at)
 
 
-def _told(item: Any, received_at: datetime) -> list[Document]:
-    if not isinstance(item, dict):
-        return [item]  # is refused as what it is, and kept, while the others are taken
+def _told(item: dict[str, Any], received_at: datetime) -> list[Document]:
     if "content" in item:
         return _replied(item, received_at)
     if "err_code" in item or "success" in item:

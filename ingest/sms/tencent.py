@@ -1,36 +1,29 @@
 """Tencent Cloud: reports as a list, a reply as one object. It signs nothing; the address protects it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ingest.callback import Accounted, Answer, Callback, Document
-from ingest.sms.account import SmsAccount
-from ingest.sms.telling import Telling, digest, items, moment, opt_outs_first, text_of
+from ingest.callback import Answer, Document
+from ingest.sms.telling import Telling, digest, moment, text_of
+from ingest.sms.unsigned import Unsigned
 
 ANSWER = Answer(b'{"result":0,"errmsg":"OK"}', "application/json")
 
 
 @dataclass(frozen=True)
-class Tencent(Accounted[SmsAccount]):
+class Tencent(Unsigned):
     """One account. What it does not get answered it sends two more times."""
 
-    family = "sms"
     answer = ANSWER
 
-    def proven(self, callback: Callback) -> bytes:
-        """Return the body: whoever knows the address may say so, which is why its events are not `verified`."""
-        return callback.body
-
-    def documents(self, content: bytes, callback: Callback) -> Sequence[Document]:
-        """Return the events of a list of reports or of a reply, opt-outs first."""
-        return opt_outs_first([one for item in items(content) for one in _told(item, callback.received_at)])
+    def told(self, item: dict[str, Any], received_at: datetime) -> list[Document]:
+        """Return the events of a report or a reply."""
+        return _told(item, received_at)
 
 
-def _told(item: Any, received_at: datetime) -> list[Document]:
-    if not isinstance(item, dict):
-        return [item]  # is refused as what it is, and kept, while the others are taken
+def _told(item: dict[str, Any], received_at: datetime) -> list[Document]:
     phone = _phone(item)
     if "report_status" in item:
         return [_reported(item, phone, received_at)]
