@@ -15,7 +15,6 @@ from ingest import body
 from ingest.auth import FindKey, writer
 from ingest.http import EVENTS_MAX
 from ingest.intake import Intake, Receipt, sender
-from ingest.links.link import Signs
 from ingest.mini import asking
 from ingest.mini.account import MiniAccount
 from ingest.mini.crypto import check_watermark, decrypted
@@ -25,7 +24,6 @@ from ingest.pages.scripts import script, served
 from ingest.pages.shares import Shares, shared
 from ingest.proof import text
 from ingest.taking import known
-from ingest.tokens import Tokens
 from ingest.wechat.keeper import Api, Keeper, wechat
 
 ASKING_BYTES_MAX = 16 << 10
@@ -97,7 +95,6 @@ class Mini:
     account: MiniAccount
     sessions: Sessions
     shares: Shares
-    links: Tokens
     api: Api
 
     async def login(self, login: Login) -> Mapping[str, object]:
@@ -140,7 +137,9 @@ class Mini:
     async def tell(self, telling: Telling) -> Receipt:
         """Take what happened on a phone, and say which of it the log has."""
         session = self._session(telling, telling.session) if telling.session else None
-        told = Told(self.account, self.links, telling.anonymous_id, session, self.intake.clock(), telling.sent_at)
+        told = Told(
+            self.account, self.shares.links, telling.anonymous_id, session, self.intake.clock(), telling.sent_at
+        )
         documents = [self.shares.amended(told.document(event)) for event in telling.events]
         # By a source of its own: a phone, which chooses its ids, must not take the id of what we vouch for.
         return await self.intake.take(documents, sender(f"mini:{self.name}:phones", _trust(session)))
@@ -184,9 +183,9 @@ def minis(
     keeper: Keeper,
 ) -> Minis:
     """Return all mini-programs of an installation."""
-    shares, links = Shares(signing_key), Signs.of(signing_key).follow
+    shares = Shares(signing_key)
     programs = {
-        name: Mini(intake, name, account, Sessions(signing_key, name, account), shares, links, wechat(keeper, account))
+        name: Mini(intake, name, account, Sessions(signing_key, name, account), shares, wechat(keeper, account))
         for name, account in accounts.items()
     }
     return Minis(find_key, programs)

@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import cast
 
 from ingest.callback import Document
@@ -17,16 +18,16 @@ from ingest.tokens import Tokens, derived
 NUMBER_BYTES = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shares:
-    """The share links of an installation, by its *signing_key*."""
+    """The share links of an installation, by its *signing_key*; what derives from it is worked out once."""
 
     signing_key: bytes
 
     def own(self, article_id: str, anonymous_id: str, account: str) -> str:
         """Return the token of the link by which the browser called *anonymous_id* passes an article on."""
         named = "\0".join((account, article_id, anonymous_id)).encode()
-        digest = hmac.digest(derived(self.signing_key, "share number"), named, "sha256")
+        digest = hmac.digest(self._numbers_key, named, "sha256")
         return self._tokens.written(int.from_bytes(digest[:NUMBER_BYTES], "big"), article_id.encode())
 
     def are_ours(self, token: str, article_id: str) -> bool:
@@ -43,12 +44,21 @@ class Shares:
                 told = cast("Document", document)
                 if not isinstance(token, str):
                     return _refused(told)
-                if Signs.of(self.signing_key).follow.read(token) is not None:
+                if self.links.read(token) is not None:
                     return _sent(told, token)
                 return told if self.are_ours(token, article_id) else _refused(told)
         return document
 
-    @property
+    @cached_property
+    def links(self) -> Tokens:
+        """The tokens of links that are sent, not shared."""
+        return Signs.of(self.signing_key).follow
+
+    @cached_property
+    def _numbers_key(self) -> bytes:
+        return derived(self.signing_key, "share number")
+
+    @cached_property
     def _tokens(self) -> Tokens:
         return Tokens(derived(self.signing_key, "share"), b"share", NUMBER_BYTES)
 
