@@ -5,13 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import structlog
 
 from core.errors import InvalidEvent, Unavailable
 from ingest.mini.account import MiniAccount
 from ingest.proof import part, text
-from ingest.wechat.api import TIMEOUT_SECONDS, Rejected, said
+from ingest.wechat.api import Rejected, asked_while_waiting
 from ingest.wechat.keeper import Api
 
 CODE_ERRORS = frozenset({40029, 40163, 40226, 41008})  # made up or old, used, of somebody whom WeChat blocks, none
@@ -26,11 +25,7 @@ async def logged_in(account: MiniAccount, code: str) -> Mapping[str, Any]:
     """
     asked = {"appid": account.app_id, "secret": account.secret, "js_code": code, "grant_type": "authorization_code"}
     with _about_a_code():
-        try:
-            async with httpx.AsyncClient(base_url=account.api_url, timeout=TIMEOUT_SECONDS) as client:
-                told = said(await client.get("/sns/jscode2session", params=asked))
-        except (httpx.HTTPError, httpx.InvalidURL):  # not shown: the address that was asked has the secret in it
-            raise Unavailable("WeChat does not answer") from None
+        told = await asked_while_waiting(account.api_url, "/sns/jscode2session", asked)
     if not text(told, "openid"):
         raise Unavailable("WeChat answers in an unknown way")
     return told

@@ -43,6 +43,15 @@ def asked(api_url: str, method: str, path: str, query: Mapping[str, str], conten
         raise Unavailable("WeChat does not answer") from None
 
 
+async def asked_while_waiting(api_url: str, path: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the same of a GET, without a thread: for what somebody waits for. Raises what `asked` does."""
+    try:
+        async with httpx.AsyncClient(base_url=api_url, timeout=TIMEOUT_SECONDS) as client:
+            return said(await client.get(path, params=dict(query)))
+    except (httpx.HTTPError, httpx.InvalidURL):
+        raise Unavailable("WeChat does not answer") from None
+
+
 def said(answer: httpx.Response) -> Mapping[str, Any]:
     """Return what *answer* says; raises what `asked` does."""
     try:

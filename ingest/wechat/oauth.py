@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
-from core.errors import Unavailable
-from ingest.wechat.api import TIMEOUT_SECONDS, said
+from ingest.wechat.api import asked_while_waiting
 from ingest.wechat.keeper import App
 
 
@@ -16,8 +13,4 @@ async def visitor(app: App, code: str) -> Mapping[str, Any]:
     Raises `InvalidEvent` where the code is no good (any more), `Unavailable` where WeChat does not answer.
     """
     asked = {"appid": app.app_id, "secret": app.secret or "", "code": code, "grant_type": "authorization_code"}
-    try:
-        async with httpx.AsyncClient(base_url=app.api_url, timeout=TIMEOUT_SECONDS) as client:
-            return said(await client.get("/sns/oauth2/access_token", params=asked))
-    except (httpx.HTTPError, httpx.InvalidURL):  # not shown: the address that was asked has the secret in it
-        raise Unavailable("WeChat does not answer") from None
+    return await asked_while_waiting(app.api_url, "/sns/oauth2/access_token", asked)
