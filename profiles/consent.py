@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from core.event import EventUid
 from core.identifier import Identifier
-from profiles.summary import CHANNEL_LENGTH_MAX
+from profiles.summary import consented_on
 
 MARKETING = "marketing"
 TYPES = ("consent.given", "consent.withdrawn", "mail.complained", "mail.unsubscribed", "sms.opted_out")
@@ -89,11 +89,10 @@ def line(uid: EventUid, at: datetime, body: Mapping[str, Any]) -> Consent:
     """Return the line that an event of one of `TYPES` is; *body* is the event as it stands in the log."""
     is_stated = str(body["type"]).startswith("consent.")
     properties = body.get("properties") or {}
-    named = properties.get("channel") if is_stated else None
     return Consent(
         uid=uid,
         at=at,
-        channel=named if isinstance(named, str) and len(named) <= CHANNEL_LENGTH_MAX else str(body["channel"]),
+        channel=consented_on(body["channel"], properties) if is_stated else body["channel"],
         purpose=_text(properties, "purpose") if is_stated else MARKETING,
         is_given=body["type"] == "consent.given",
         named=frozenset(_subjects(body)),

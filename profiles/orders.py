@@ -14,11 +14,9 @@ from sqlalchemy import Connection, text
 from core.database import copied
 from core.errors import InvalidEvent
 from profiles.purchases import HALVES, LeftOut, Purchases
+from profiles.summary import PAID, REFUNDED
 
 PURCHASES_MAX = 5_000_000
-
-PAID = ("order.paid", "mini_program.paid", "live.ordered")
-REFUNDED = "order.refunded"
 
 # A row of PostgreSQL's binary COPY: how many columns, and each with its length before it. None is ever NULL.
 _ROW = np.dtype(

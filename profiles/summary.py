@@ -21,6 +21,9 @@ from profiles.touchpoint import Touchpoint
 # A statement is (when, event uid, value): the later one counts, and of two at once the one with the greater uid.
 Statement = tuple[str, str, JsonValue]
 
+PAID = ("order.paid", "mini_program.paid", "live.ordered")
+REFUNDED = "order.refunded"
+
 TRAITS = frozenset({"name", "gender", "region", "age", "occupation", "title", "city", "birthday", "language"})
 TRAIT_LENGTH_MAX = 256
 CHANNEL_LENGTH_MAX = 64
@@ -96,9 +99,7 @@ def statements(event: Event) -> Iterable[tuple[str, JsonValue]]:
                 if mention.namespace == "wechat_openid":
                     yield f"follows/{mention.scope}", event.type.endswith(".followed")
         case "consent.given" | "consent.withdrawn":
-            channel = event.properties.get("channel")
-            named = channel if isinstance(channel, str) and len(channel) <= CHANNEL_LENGTH_MAX else event.channel
-            yield f"consent/{named}", event.type.endswith(".given")
+            yield f"consent/{consented_on(event.channel, event.properties)}", event.type.endswith(".given")
         case "sms.opted_out" | "mail.unsubscribed" | "mail.complained":
             yield f"consent/{event.channel}", False
         case "identify" | "form.submitted":
@@ -107,6 +108,12 @@ def statements(event: Event) -> Iterable[tuple[str, JsonValue]]:
                     yield f"trait/{name}", value
     if event.company and (event.company.name or event.company.domain):
         yield "company", event.company.name or event.company.domain
+
+
+def consented_on(channel: str, properties: Mapping[str, Any]) -> str:
+    """Return on which channel a consent is given or withdrawn by an event of *channel* with these *properties*."""
+    named = properties.get("channel")
+    return named if isinstance(named, str) and len(named) <= CHANNEL_LENGTH_MAX else channel
 
 
 def stamp(moment: datetime) -> str:
@@ -163,10 +170,6 @@ def _money(event: Event) -> Mapping[str, int]:
     if event.order is None:
         return {}
     amount = f"amount/{event.order.currency}"
-    match event.type:
-        case "order.paid" | "mini_program.paid" | "live.ordered":
-            return {"orders": 1, amount: event.order.amount}
-        case "order.refunded":
-            return {"refunds": 1, amount: -event.order.amount}
-        case _:
-            return {}
+    if event.type in PAID:
+        return {"orders": 1, amount: event.order.amount}
+    return {"refunds": 1, amount: -event.order.amount} if event.type == REFUNDED else {}
