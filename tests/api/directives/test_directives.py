@@ -1,127 +1,23 @@
 """Deciding about identities: by whom, why, what it would change, and what has become of it."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
-from itertools import count
-from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from api.app import create
-from api.schemas import DirectiveOut
 from core import keys
-from core.clock import Clock
-from core.database import metadata, transaction
 from core.errors import Unavailable
-from core.event import Event
 from core.keys import Scope
-from core.log.port import DIRECTIVES
-from core.log.postgres import PostgresLog
 from stitcher import deciding
-from stitcher.deciding import publisher
-from stitcher.worker import GROUP, Stitcher
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
-from tests.api.world import INDEX, NOW, RULES, World, index
-
-A, B = "user_id:A", "user_id:B"
-PHONE, MAIL, COOKIE = "phone:+8613912345678", "email:jane@example.com", "anonymous_id@h5:c-1"
-OPENID = "wechat_openid@wx1:oXYabcdefg"
-Json = dict[str, Any]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """One by which every look is a second after the last one."""
-    seconds = count()
-    return lambda: NOW + timedelta(seconds=next(seconds))
-
-
-@pytest.fixture
-def log(engine: Engine) -> PostgresLog:
-    return PostgresLog(engine, 2)
-
-
-@pytest.fixture
-def app(engine: Engine, log: PostgresLog, clock: Clock) -> FastAPI:
-    find = partial(keys.find, admin_secret=ADMIN)
-    return create(engine, find, INDEX, RULES, {}, publish=publisher(log), clock=clock)
-
-
-@pytest.fixture
-def stitching(engine: Engine, log: PostgresLog, clock: Clock) -> Iterator[None]:
-    """Somebody carries out what is decided."""
-    stop = threading.Event()
-
-    def run() -> None:
-        with log.consumer(DIRECTIVES, GROUP) as consumer:
-            Stitcher(engine, RULES, INDEX, clock).run_directives(consumer, stop)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield
-    stop.set()
-    thread.join(30)
-
-
-@pytest.fixture
-def steward(app: FastAPI, world: World) -> Iterator[httpx.Client]:
-    """A client who may decide about people, and see who they are."""
-    scopes = (Scope.PEOPLE_READ, Scope.PEOPLE_READ_PII, Scope.PEOPLE_WRITE)
-    with asking(app, world.key(*scopes)) as client:
-        yield client
-
-
-@pytest.fixture
-def clerk(app: FastAPI, world: World) -> Iterator[httpx.Client]:
-    """A client who may decide about people, but not see who they are."""
-    with asking(app, world.key(Scope.PEOPLE_READ, Scope.PEOPLE_WRITE)) as client:
-        yield client
-
-
-def decided(answer: httpx.Response) -> Json:
-    assert answer.status_code == 200, answer.text
-    told = dict(answer.json())
-    assert told.keys() == DirectiveOut.model_fields.keys()
-    assert told["carried_out_at"]
-    return told
-
-
-def decide(client: httpx.Client, kind: str, *identifiers: str, **target: Any) -> Json:
-    wish = {"kind": kind, "why": "because", **({"identifiers": identifiers} if identifiers else {}), **target}
-    return decided(client.post("/v1/directives", json=wish))
-
-
-def told(client: httpx.Client, path: str, **body: Any) -> Json:
-    answer = client.post(path, params={"preview": True}, json={"why": "because", **body})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-def parts(people: list[Json]) -> set[tuple[frozenset[str], int, int]]:
-    return {
-        (frozenset(each["identifier"] for each in part["identifiers"]), part["events"], part["orders"])
-        for part in people
-    }
-
-
-def everything(engine: Engine) -> Mapping[str, Sequence[Any]]:
-    with transaction(engine) as connection:
-        return {
-            table: sorted(connection.execute(text(f'SELECT * FROM "{table}"')).all(), key=str)
-            for table in metadata.tables
-        }
-
-
-def name(event: Event) -> Json:
-    return {"source": event.source, "id": event.id}
-
+from tests.api.directives.asked import COOKIE, MAIL, PHONE, A, B, Json, decide, decided, everything, name, parts, told
+from tests.api.world import INDEX, RULES, World, index
 
 # What is decided is done
 
@@ -293,98 +189,6 @@ def test_identifiers_are_masked_for_those_who_may_not_see_who_it_is(
         assert "13912345678" not in answer.text
         assert "jane@" not in answer.text
         assert "+86139****5678" in answer.text
-
-
-# Merging and splitting
-
-
-@pytest.mark.usefixtures("stitching")
-def test_people_are_merged_by_two_of_their_identifiers(world: World, steward: httpx.Client) -> None:
-    world.happens(A)
-    world.happens(MAIL)
-    body = {"identifiers": [A, MAIL], "why": "she told us"}
-
-    shown = told(steward, "/v1/people/merge", **body)
-    made = decided(steward.post("/v1/people/merge", json=body))
-
-    assert parts(shown["after"]) == {(frozenset({A, MAIL}), 2, 0)}
-    assert (made["kind"], made["why"]) == ("must_link", "she told us")
-    assert world.person(A) == world.person(MAIL)
-
-
-@pytest.mark.usefixtures("stitching")
-def test_a_person_is_split_between_two_of_his_identifiers(world: World, steward: httpx.Client) -> None:
-    """The links that hold the two together are shown: the weaker way round, not the stronger one."""
-    world.happens(A, PHONE)
-    world.happens(PHONE, MAIL, strength="declared")
-    world.happens(A, COOKIE)
-    world.happens(COOKIE, MAIL)
-    page, ends = f"/v1/people/{world.person(A)}/split", {"from": A, "to": MAIL}
-
-    shown = told(steward, page, **ends)
-    made = decided(steward.post(page, json={"why": "two people", **ends}))
-
-    assert (shown["from"]["identifier"], shown["to"]["identifier"]) == (A, MAIL)
-    assert {frozenset((link["one"], link["other"])) for link in shown["cut"]} in (
-        {frozenset((index(PHONE), index(MAIL))), frozenset((index(COOKIE), index(end)))} for end in (A, MAIL)
-    )
-    assert made["kind"] == "cannot_link"
-    assert world.person(A) == world.person(PHONE) != world.person(MAIL)
-    assert parts(shown["after"]) == {
-        (frozenset({A, PHONE}), 3, 0),
-        (frozenset({MAIL}), 1, 0),
-        (frozenset({COOKIE}), 0, 0),
-    }
-
-
-@pytest.mark.usefixtures("stitching")
-def test_a_person_is_split_at_his_weakest_point_where_nothing_else_is_said(world: World, steward: httpx.Client) -> None:
-    world.happens(COOKIE, OPENID, minute=1)
-    world.happens(COOKIE, PHONE, minute=2)
-    page = f"/v1/people/{world.person(PHONE)}/split"
-
-    shown = told(steward, page)
-    decided(steward.post(page, json={"why": "a shared tablet"}))
-
-    assert {shown["from"]["identifier"], shown["to"]["identifier"]} == {OPENID, PHONE}
-    assert [link["strength"] for link in shown["cut"]] == ["observed"]
-    assert world.person(OPENID) != world.person(PHONE)
-
-
-def test_who_has_no_weakest_point_is_split_only_between_two_that_are_named(world: World, steward: httpx.Client) -> None:
-    world.happens(A, COOKIE)
-
-    answer = steward.post(f"/v1/people/{world.person(A)}/split?preview=true", json={"why": "because"})
-
-    assert (answer.status_code, answer.json()["code"]) == (409, "refused")
-
-
-def test_the_id_of_a_merged_person_leads_to_the_split_of_the_survivor(world: World, steward: httpx.Client) -> None:
-    world.happens(A, minute=1)
-    world.happens(MAIL, minute=2)
-    old = world.person(MAIL)
-    world.happens(A, MAIL, minute=3)
-    body = {"from": A, "to": MAIL, "why": "because"}
-
-    answer = steward.post(f"/v1/people/{old}/split?preview=true", json=body)
-
-    assert answer.status_code == 308
-    assert answer.headers["location"] == f"/v1/people/{world.person(A)}/split?preview=true"
-
-
-def test_for_a_merge_the_preview_is_what_happens(world: World, steward: httpx.Client, stitching: None) -> None:
-    """Two who both have a `user_id` are one where somebody says so, though no event could have made them one."""
-    world.happens(A, PHONE)
-    world.happens(B, MAIL)
-    body = {"identifiers": [A, B], "why": "because"}
-
-    shown = told(steward, "/v1/people/merge", **body)
-    decided(steward.post("/v1/people/merge", json=body))
-
-    [after] = shown["after"]
-    present = steward.get(f"/v1/people/{world.person(A)}").json()
-    assert (after["person_id"], after["events"]) == (present["person_id"], present["counts"]["events"])
-    assert after["identifiers"] == present["identifiers"]
 
 
 # What cannot be decided
