@@ -7,6 +7,7 @@ from ingest.links import store as tracked_links
 from ingest.orders import polling
 from ingest.wechat import keeper
 from profiles import articles, history, official, people, summaries, timeline
+from profiles.segments import store as segments
 from stitcher import directives, links, openings, reviewing, robot_evidence
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "questions",
     "reviewing",
     "robot_evidence",
+    "segments",
     "summaries",
     "timeline",
     "tracked_links",
