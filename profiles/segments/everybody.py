@@ -4,13 +4,14 @@ Each thing that is asked becomes one relation: a row for each person of whom any
 until when. Of a person without a row it holds or not whoever he is. What joins the things joins the relations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
-from core.identifier import PersonId
+from core.database import transaction
+from core.identifier import IdentifierId, PersonId
 from profiles import consent, frequency, intent
 from profiles.segments import sql
 from profiles.segments.conditions import (
@@ -34,36 +35,71 @@ from profiles.segments.conditions import (
     Windowed,
 )
 from profiles.segments.judging import STEP_MIN
+from profiles.segments.rulesets import Band, RuleSet
 from profiles.values import Value
+
+PART_PEOPLE_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """That a person meets the *band*th of some conditions and none before (`None`: none at all), *until* when at the earliest."""
+    """That a person, who stood in the band *before*, stands in *after* (`None`: in none), *until* when at the earliest."""
 
     person: PersonId
-    band: int | None
+    before: str | None
+    after: str | None
     until: datetime | None
 
 
-def standings(
-    connection: Connection, conditions: Sequence[Condition], rules: intent.Rules, now: datetime
-) -> Sequence[Standing]:
-    """Return which is the first of *conditions*, which refer to no others by name, that holds of whom; those of whom none holds,
-    and none will by itself, are left out. The greater the id, the later a person comes."""
+def differences(
+    engine: Engine, of: RuleSet, conditions: Sequence[Condition], rules: intent.Rules, now: datetime
+) -> Iterator[Sequence[Standing]]:
+    """Yield, by person and `PART_PEOPLE_MAX` at a time, where people stand by *conditions*, those of the bands of *of* with
+    nothing in them by name: all who do not stand where they are written to, and all who will not stand there for good.
+
+    All of it is one state of the database, read by a transaction that writes nothing and so holds nobody up.
+    """
     question = _Question(rules, now)
-    holds = [question.expression(each) for each in conditions]
-    band = " ".join(f"WHEN {each} THEN {number}" for number, each in enumerate(holds))
-    rows = connection.execute(text(question.statement(f"CASE {band} END")), question.parameters)
-    return [Standing(row[0], row[1], row[2]) for row in rows]
+    bands = zip((question.expression(each) for each in conditions), of.bands, strict=False)
+    told = question.statement(question.banded(bands))
+    reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with transaction(reading) as connection:
+        statement = text(_DIFFERENCES.format(told=told))
+        parameters = {**question.parameters, "set_name": of.name}
+        rows = connection.execute(statement, parameters, execution_options={"yield_per": PART_PEOPLE_MAX})
+        for part in rows.partitions():
+            yield [Standing(*row) for row in part]
+
+
+_DIFFERENCES = """
+    SELECT coalesce(told.person, known.person)::text, known.band, told.band, told.until
+      FROM ({told}) AS told
+      FULL JOIN (SELECT person_id AS person, band FROM membership WHERE set_name = :set_name) AS known
+        ON known.person = told.person
+     WHERE known.band IS DISTINCT FROM told.band OR told.until IS NOT NULL ORDER BY 1
+"""
+
+
+def standings(
+    connection: Connection, of: RuleSet, conditions: Sequence[Condition], rules: intent.Rules, now: datetime
+) -> Mapping[PersonId, tuple[str | None, datetime | None]]:
+    """Return the band in which everybody stands by *conditions*, and until when at the earliest; those in none for good are left
+    out."""
+    question = _Question(rules, now)
+    bands = zip((question.expression(each) for each in conditions), of.bands, strict=True)
+    rows = connection.execute(text(question.statement(question.banded(bands))), question.parameters)
+    return {PersonId(IdentifierId(str(row[0]))): (row[1], row[2]) for row in rows}
 
 
 def count(connection: Connection, condition: Condition, rules: intent.Rules, now: datetime) -> int:
     """Return of how many people *condition* holds."""
     question = _Question(rules, now)
-    statement = question.statement(f"CASE WHEN {question.expression(condition)} THEN 0 END")
+    statement = question.statement(f"CASE WHEN {question.expression(condition)} THEN '' END")
     counted = f"SELECT count(*) FROM ({statement}) AS told WHERE band IS NOT NULL"  # noqa: S608 - no value in it
     return int(connection.execute(text(counted), question.parameters).scalar_one())
+
+
+_TICK = "CAST('1 microsecond' AS interval)"
 
 
 class _Question:
@@ -85,11 +121,16 @@ class _Question:
         return f"""
             {f"WITH {relations}" if names else ""}
             SELECT person, band, until FROM (
-              SELECT everybody.id::text AS person, {band} AS band, {until} AS until
+              SELECT everybody.id AS person, {band} AS band, {until} AS until
                 FROM identifier AS everybody {joined}
                WHERE everybody.id = everybody.person_id AND everybody.standing IN (0, 3)
-            ) AS told WHERE band IS NOT NULL OR until IS NOT NULL ORDER BY person
+            ) AS told WHERE band IS NOT NULL OR until IS NOT NULL
         """  # noqa: S608 - no value in it
+
+    def banded(self, bands: Iterable[tuple[str, Band]]) -> str:
+        """Return what says in SQL which is the first of *bands* of which the expression beside it holds."""
+        cases = " ".join(f"WHEN {holds} THEN {self._given(band.name)}" for holds, band in bands)
+        return f"CAST(CASE {cases} END AS text)" if cases else "CAST(NULL AS text)"
 
     def expression(self, condition: Condition) -> str:
         """Return what says in SQL whether *condition* holds of a row of the statement."""
@@ -246,7 +287,9 @@ class _Question:
         bounds = [self._given(bound) for bound in (low, high) if 0 < bound <= intent.SCORE_MAX]
         fading = ", ".join(sql.fading(bound, shortest) for bound in bounds)
         step = f"CAST({self._given(STEP_MIN)} AS interval)"
-        until = f"least(min(first_at) + {since}, :now + greatest(least({fading}), {step}))" if fading else "NULL"
+        until = (
+            f"least(min(first_at) + {since} + {_TICK}, :now + greatest(least({fading}), {step}))" if fading else "NULL"
+        )
         return f"""
             SELECT person, round(greatest(0.0, least({intent.SCORE_MAX}.0, sum(points))))
                            BETWEEN {self._given(condition.low)} AND {self._given(condition.high)} AS holds,

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from core.database import array
-from core.event import TYPES
+from core.database import array, run
+from core.event import TYPES, Event
 from core.identifier import IdentifierId, PersonId
 from profiles import consent, frequency, intent, people, summaries, summary, timeline
 from profiles.intent import Signal
@@ -154,24 +154,47 @@ _BROUGHT = text(
 )
 
 
-def sharers(connection: Connection, readers: Collection[PersonId]) -> set[PersonId]:
-    """Return whose links brought any of *readers* (of present ids) anywhere: whom it concerns what becomes of these."""
-    if not readers:
-        return set()
-    return set(connection.execute(_SHARERS, {"readers": array(readers)}).scalars())
+def sharers(connection: Connection, changed: Collection[PersonId]) -> set[PersonId]:
+    """Return whom else it may concern what becomes of the people who *changed* (of present ids): those by whose links they came
+    anywhere, and those who call a link of theirs their own as well."""
+    return set(connection.execute(_SHARERS, {"changed": array(changed)}).scalars())
 
 
 _SHARERS = text(
     """
+    WITH own AS MATERIALIZED (
+      SELECT own.id FROM identifier AS canonical
+        JOIN identifier AS own ON own.component_id = canonical.component_id AND own.person_id = canonical.id
+       WHERE canonical.id = ANY(CAST(:changed AS uuid[]))
+    ), named AS (
+      SELECT token, article_id FROM article_touch WHERE anchor IN (SELECT id FROM own) AND token <> ''
+      UNION SELECT token, article_id FROM share WHERE anchor IN (SELECT id FROM own)
+    )
     SELECT DISTINCT sharer.person_id::text
-      FROM identifier AS canonical
-      JOIN identifier AS own ON own.component_id = canonical.component_id AND own.person_id = canonical.id
-      JOIN article_touch AS touch ON touch.anchor = own.id AND touch.token <> ''
-      JOIN share ON share.token = touch.token AND share.article_id = touch.article_id
-      JOIN identifier AS sharer ON sharer.id = share.anchor
-     WHERE canonical.id = ANY(CAST(:readers AS uuid[])) AND sharer.person_id <> canonical.id
+      FROM named JOIN share USING (token, article_id) JOIN identifier AS sharer ON sharer.id = share.anchor
     """
 )
+
+
+Link = tuple[str, str]
+"""A link by its token, and the article that it leads to."""
+
+
+def links(events: Iterable[Event]) -> set[Link]:
+    """Return the links that *events* name."""
+    named = [(e.share, e.article.id) for e in events if e.share and e.article]
+    return {(token, article) for share, article in named for token in (share.token, share.parent_token) if token}
+
+
+def claimants(connection: Connection, of: Collection[Link]) -> set[PersonId]:
+    """Return everybody who calls one of these links his own."""
+    rows = run(
+        connection,
+        "SELECT DISTINCT person_id::text FROM json_to_recordset(:rows) AS r(token text, article_id text)"
+        " JOIN share USING (token, article_id) JOIN identifier ON identifier.id = share.anchor",
+        [{"token": token, "article_id": article} for token, article in sorted(of)],
+    )
+    return {PersonId(row[0]) for row in rows}
 
 
 def present(connection: Connection, ids: Collection[PersonId]) -> set[PersonId]:

@@ -38,6 +38,7 @@ from profiles.summary import PAID, REFUNDED, Summary
 from profiles.values import Value, at_path
 
 STEP_MIN = timedelta(minutes=1)  # how soon a fading score is looked at again at the earliest
+TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def judge(condition: Condition, facts: Facts, rules: intent.Rules, now: datetime
         case AllOf() | AnyOf():
             of = [judge(each, facts, rules, now) for each in condition.of]
             holds = all(v.holds for v in of) if isinstance(condition, AllOf) else any(v.holds for v in of)
-            return Verdict(condition, holds, _soonest(v.until for v in of), of=of)
+            return Verdict(condition, holds, soonest(v.until for v in of), of=of)
         case Not():
             inner = judge(condition.of, facts, rules, now)
             return Verdict(condition, not inner.holds, inner.until, of=[inner])
@@ -239,8 +240,8 @@ def _intends(condition: Intends, facts: Facts, rules: intent.Rules, now: datetim
     judged = intent.judge(signals, rules, now)
     for_it = sum(each.points for each in judged.contributions if each.points > 0)
     against = -sum(each.points for each in judged.contributions if each.points < 0)
-    leaves_at = min((each.occurred_at for each in signals), default=now) + intent.horizon(rules)
-    until = _soonest([fading(condition, for_it, against, rules, now), leaves_at if signals else None])
+    leaves_at = min((each.occurred_at for each in signals), default=now) + intent.horizon(rules) + TICK
+    until = soonest([fading(condition, for_it, against, rules, now), leaves_at if signals else None])
     return Verdict(condition, condition.will_do(judged.score), until, judged.score)
 
 
@@ -268,5 +269,6 @@ def _halvings(of: float, to: float) -> float | None:
     return log2(of / to) if of >= to > 0 else None
 
 
-def _soonest(moments: Iterable[datetime | None]) -> datetime | None:
+def soonest(moments: Iterable[datetime | None]) -> datetime | None:
+    """Return the first of *moments*, `None` where there is none among them."""
     return min((each for each in moments if each is not None), default=None)

@@ -14,6 +14,7 @@ from profiles import intent
 from profiles.segments import everybody, facts
 from profiles.segments.conditions import Condition
 from profiles.segments.judging import Facts, judge
+from profiles.segments.rulesets import segment
 from tests.api.world import NOW, World
 from tests.profiles.segments.conditions import conditions
 from tests.profiles.segments.history import happens
@@ -25,10 +26,10 @@ MOMENTS = st.sampled_from([NOW, NOW - timedelta(days=3), NOW + timedelta(days=1)
 def told(world: World, condition: Condition, now: datetime) -> Mapping[PersonId, tuple[bool, datetime | None]]:
     """What SQL says of everybody."""
     with transaction(world.engine) as connection:
-        known = everybody.standings(connection, [condition], RULES, now)
+        known = everybody.standings(connection, segment("asked", condition, {}), [condition], RULES, now)
         everyone = facts.present(connection, world.people())
     found: dict[PersonId, tuple[bool, datetime | None]] = dict.fromkeys(everyone, (False, None))
-    return found | {each.person: (each.band is not None, each.until) for each in known}
+    return found | {person: (band is not None, until) for person, (band, until) in known.items()}
 
 
 def known(world: World, condition: Condition, now: datetime) -> Mapping[PersonId, Facts]:
