@@ -14,7 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
 from api import metrics_schemas, metrics_shown
-from api.context import Context, Here, Reader, turn
+from api.context import TURN_SECONDS_MAX, Context, Here, Reader, turn
 from api.metrics_shown import Question
 from api.reading import reading
 from core.errors import Overloaded
@@ -30,7 +30,6 @@ ZONE = timezone(timedelta(hours=8))  # where days end for who does not say it
 HORIZON_WEEKS = 26.0
 HORIZON_WEEKS_MAX = 520.0
 MEASURERS_MAX = 1
-TURN_SECONDS_MAX = 20.0
 
 router = APIRouter(prefix="/v1/metrics", tags=["metrics"])
 

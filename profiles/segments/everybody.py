@@ -102,6 +102,33 @@ def count(connection: Connection, condition: Condition, rules: intent.Rules, now
 _TICK = "CAST('1 microsecond' AS interval)"
 
 
+def some(
+    connection: Connection, condition: Condition, rules: intent.Rules, now: datetime, most: int
+) -> Sequence[PersonId]:
+    """Return up to *most* people of whom *condition* holds, by id."""
+    question = _Question(rules, now)
+    statement = question.statement(f"CASE WHEN {question.expression(condition)} THEN '' END")
+    told = f"SELECT person::text FROM ({statement}) AS told WHERE band IS NOT NULL ORDER BY person LIMIT :most"  # noqa: S608 - no value in it
+    return list(connection.execute(text(told), {**question.parameters, "most": most}).scalars())
+
+
+def shifts(
+    connection: Connection, of: RuleSet, conditions: Sequence[Condition], rules: intent.Rules, now: datetime
+) -> Mapping[tuple[str | None, str | None], int]:
+    """Return how many people who stand in one band of what is called as *of* is would stand in another by *conditions*; `None` is
+    none."""
+    question = _Question(rules, now)
+    told = question.statement(question.banded(zip((question.expression(c) for c in conditions), of.bands, strict=True)))
+    statement = f"""
+        SELECT known.band, told.band, count(*) FROM ({told}) AS told
+          FULL JOIN (SELECT person_id AS person, band FROM membership WHERE set_name = :set_name) AS known
+            ON known.person = told.person
+         WHERE known.band IS NOT NULL OR told.band IS NOT NULL GROUP BY 1, 2
+    """  # noqa: S608 - no value in it
+    rows = connection.execute(text(statement), {**question.parameters, "set_name": of.name})
+    return {(row[0], row[1]): row[2] for row in rows}
+
+
 class _Question:
     """A statement in the making: the relations that it is made of so far, and the values that they are given."""
 
