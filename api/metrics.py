@@ -5,7 +5,7 @@ seconds of a processor, in a thread, and the database has nothing to do with it.
 """
 
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Annotated
 
 import anyio
@@ -20,13 +20,12 @@ from api.reading import reading
 from core.errors import Overloaded
 from core.event import Currency
 from profiles import orders
-from profiles.purchases import Purchases
+from profiles.purchases import ZONE, Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
 from profiles.worth import worth
 
 CURRENCY = "CNY"
-ZONE = timezone(timedelta(hours=8))  # where days end for who does not say it
 HORIZON_WEEKS = 26.0
 HORIZON_WEEKS_MAX = 520.0
 MEASURERS_MAX = 1

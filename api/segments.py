@@ -16,7 +16,7 @@ from core.errors import NotFound
 from core.event import Word
 from core.identifier import PersonId
 from profiles import people, profile
-from profiles.segments import defining, everybody, facts, judging, rulesets, store
+from profiles.segments import defining, everybody, facts, judging, measuring, rulesets, store
 from profiles.segments.conditions import EVERYBODY
 from profiles.segments.judging import Verdict
 from profiles.segments.rulesets import MEMBERS, Kind
@@ -56,11 +56,12 @@ def preview(asked: segment_schemas.Question, here: Here, connection: Alone) -> s
     """Say of how many people a condition holds now, and of whom for example; nothing is saved."""
     now = here.clock()
     condition = rulesets.expanded(asked.when, store.standing_sets(connection))
+    by = measuring.measure(connection, [condition], here.intent_rules, now)
     return segment_schemas.PreviewOut(
-        people=everybody.count(connection, condition, here.intent_rules, now),
-        of_people=everybody.count(connection, EVERYBODY, here.intent_rules, now),
+        people=everybody.count(connection, condition, by),
+        of_people=everybody.count(connection, EVERYBODY, by),
         as_of=now,
-        some=[*everybody.some(connection, condition, here.intent_rules, now, SOME_MAX)],
+        some=[*everybody.some(connection, condition, by, SOME_MAX)],
     )
 
 
@@ -142,11 +143,11 @@ def verdicts(connection: Connection, of: Stored, person: UUID, here: Here) -> tu
     """Judge the conditions of a rule set of one person, and return who that is today, the verdicts, and as of when."""
     present, now = people.survivor(connection, str(person)), here.clock()
     conditions = rulesets.conditions(of.rules, store.standing_sets(connection))
-    wanted = facts.wanted(conditions, here.intent_rules)
-    known = facts.of_people(connection, [present], wanted, now)
+    by = measuring.measure(connection, conditions, here.intent_rules, now)
+    known = facts.of_people(connection, [present], facts.wanted(conditions, here.intent_rules), now)
     if present not in known:
         raise NotFound("this is nobody's: an identifier of several")
-    return present, [judging.judge(each, known[present], here.intent_rules, now) for each in conditions], now
+    return present, [judging.judge(each, known[present], by) for each in conditions], now
 
 
 def _shown(connection: Connection, name: str) -> segment_schemas.SegmentOut:

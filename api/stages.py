@@ -12,7 +12,7 @@ from api.pages import Paged
 from api.schemas import Page
 from api.segments import Whom, is_one, paged, verdicts
 from core.event import Word
-from profiles.segments import defining, everybody, rulesets, store
+from profiles.segments import defining, everybody, measuring, rulesets, store
 from profiles.segments.rulesets import Kind, RuleSet
 
 BANDED = (Kind.LAYERS, Kind.STAGES)
@@ -48,7 +48,8 @@ def simulate(asked: segment_schemas.Bands, here: Here, connection: Alone) -> seg
     """Say where everybody would stand by a definition, and from where people would go there; nothing is saved."""
     now, rules = here.clock(), _rules(asked)
     conditions = rulesets.conditions(rules, store.standing_sets(connection))
-    shifts = everybody.shifts(connection, rules, conditions, here.intent_rules, now)
+    by = measuring.measure(connection, conditions, here.intent_rules, now)
+    shifts = everybody.shifts(connection, rules, conditions, by)
     people: Counter[str] = Counter({band.name: 0 for band in rules.bands})
     for (_, after), number in shifts.items():
         if after is not None:

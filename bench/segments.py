@@ -36,7 +36,7 @@ from core.identifier import PersonId
 from core.log.port import SEGMENT_MEMBERSHIP
 from profiles.segments import everybody, facts, rulesets, store
 from profiles.segments.conditions import AllOf, Brought, Condition, Read
-from profiles.segments.judging import judge
+from profiles.segments.judging import Measure, judge
 from siyu.system import System, opened
 
 HISTORY = Path(__file__).parent / "history.ndjson"
@@ -101,7 +101,7 @@ def _compared(connection: Connection, system: System, expected: set[int], base: 
     sample += random.Random(2).sample(sorted(by_networkx), min(len(by_networkx), SAMPLE_PEOPLE))
     started = time.perf_counter()
     known = facts.of_people(connection, set(sample), facts.wanted([BOTH], system.intent_rules), base)
-    by_memory = {p for p, each in known.items() if judge(BOTH, each, system.intent_rules, base).holds}
+    by_memory = {p for p, each in known.items() if judge(BOTH, each, Measure(system.intent_rules, base)).holds}
     in_memory = time.perf_counter() - started
     return {
         "people": len(person_of),
@@ -113,18 +113,19 @@ def _compared(connection: Connection, system: System, expected: set[int], base: 
 
 def _people(connection: Connection, system: System, condition: Condition, base: datetime) -> set[PersonId]:
     rules = rulesets.segment(NAME, condition, {})
-    told = everybody.standings(connection, rules, [condition], system.intent_rules, base)
+    told = everybody.standings(connection, rules, [condition], Measure(system.intent_rules, base))
     return {person for person, (band, _) in told.items() if band is not None}
 
 
 def _timed(connection: Connection, system: System, base: datetime, rounds: int) -> Mapping[str, Any]:
     """Seconds, medians of *rounds*, each of which asks everything once."""
+    by = Measure(system.intent_rules, base)
     kinds: Mapping[str, Callable[[], object]] = {
         "join of all reads with whose they are": lambda: connection.execute(text(_JOIN)).scalar_one(),
         "who": lambda: _people(connection, system, BOTH, base),
-        "how many": lambda: everybody.count(connection, BOTH, system.intent_rules, base),
-        "how many read": lambda: everybody.count(connection, READ, system.intent_rules, base),
-        "how many brought": lambda: everybody.count(connection, BROUGHT, system.intent_rules, base),
+        "how many": lambda: everybody.count(connection, BOTH, by),
+        "how many read": lambda: everybody.count(connection, READ, by),
+        "how many brought": lambda: everybody.count(connection, BROUGHT, by),
     }
     taken: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):

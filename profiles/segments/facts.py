@@ -21,6 +21,7 @@ from profiles.segments.conditions import (
     Ordered,
     Reachable,
     Read,
+    Rfm,
     leaves,
 )
 from profiles.segments.judging import Facts
@@ -57,7 +58,7 @@ def wanted(conditions: Iterable[Condition], rules: intent.Rules) -> Wanted:
             case Messaged():
                 types |= set(frequency.SENDING[leaf.channel])
                 windows.append(None)  # a message is as old as the first that is heard of it
-            case Ordered():
+            case Ordered() | Rfm():
                 types |= {*PAID, REFUNDED}
                 windows.append(None)  # an order is as old as its first payment
             case Reachable():

@@ -25,7 +25,7 @@ from core.outbox import Announcement, Cursor, Row
 from core.session import Session
 from profiles import intent
 from profiles.scoring import Scoring
-from profiles.segments import everybody, facts, judging, rulesets, store, telling
+from profiles.segments import everybody, facts, judging, measuring, rulesets, store, telling
 from profiles.segments.conditions import Brought, Condition, leaves
 from profiles.segments.rulesets import Kind, RuleSet
 from profiles.segments.store import Move, Stored
@@ -114,6 +114,7 @@ class Watch:
 
     def _turn(self, stop: Event) -> int:
         with transaction(self._engine) as connection:
+            self._refresh(connection, store.all_sets(connection))
             known = store.all_sets(connection)
         for each in known.values():
             if not each.is_live:
@@ -121,6 +122,13 @@ class Watch:
         with transaction(self._engine) as connection:
             live = self._live(store.all_sets(connection))
         return self._follow_changes(live, stop) + self._follow_time(live, stop)
+
+    def _refresh(self, connection: Connection, known: Mapping[str, Stored]) -> None:
+        """Let everybody be looked at anew by those who ask how buyers compare, where buyers as a whole are others by now."""
+        sets = {name: each.rules for name, each in known.items() if not each.is_removed}
+        asked = {name: measuring.currencies(rulesets.conditions(each, sets)) for name, each in sets.items()}
+        changed = measuring.refresh(connection, set().union(*asked.values()), self._clock())
+        store.refill(connection, [name for name, own in asked.items() if not own.isdisjoint(changed)])
 
     def _live(self, known: Mapping[str, Stored]) -> _Live:
         sets = {name: each.rules for name, each in known.items() if not each.is_removed}
@@ -160,6 +168,7 @@ class Watch:
 
     def _judge(self, connection: Connection, people: Collection[PersonId], live: _Live, reason: Reason) -> None:
         now = self._clock()
+        by = measuring.measure(connection, live.asked, self._rules, now)
         known = facts.of_people(
             connection, facts.present(connection, people), facts.wanted(live.asked, self._rules), now
         )
@@ -167,7 +176,7 @@ class Watch:
         bands: dict[PersonId, dict[str, str]] = {person: {} for person in people}
         for person, own in known.items():
             for name, conditions in live.conditions.items():
-                verdicts = [judging.judge(each, own, self._rules, now) for each in conditions]
+                verdicts = [judging.judge(each, own, by) for each in conditions]
                 at[person] = judging.soonest([at[person], *(verdict.until for verdict in verdicts)])
                 band = next((b for b, v in zip(live.sets[name].bands, verdicts, strict=True) if v.holds), None)
                 if band is not None:
@@ -181,7 +190,9 @@ class Watch:
         """Apply a rule set to everybody: read in one state of the database that holds nobody up, written part by part."""
         now = self._clock()
         conditions = [] if of.is_removed else rulesets.conditions(of.rules, others)
-        for part in everybody.differences(self._engine, of.rules, conditions, self._rules, now):
+        with transaction(self._engine) as connection:
+            by = measuring.measure(connection, conditions, self._rules, now)
+        for part in everybody.differences(self._engine, of.rules, conditions, by):
             with transaction(self._engine) as connection:
                 moves = [Move(of.rules.name, each.person, each.before, each.after) for each in part]
                 store.recheck_sooner(connection, [(each.person, each.until) for each in part if each.until])

@@ -15,7 +15,7 @@ from api.segments import SEGMENTS, is_one
 from core.event import first_fault
 from core.identifier import PersonId
 from profiles import profile
-from profiles.segments import everybody, rulesets, store
+from profiles.segments import everybody, measuring, rulesets, store
 from profiles.segments.conditions import Condition, Tree
 from siyu.system import opened
 from siyu.terminal import answering, fail, out, say, write_json, write_table
@@ -66,7 +66,8 @@ def evaluate(
         begun = perf_counter()
         rules = rulesets.segment("asked", condition, {})
         conditions = [rulesets.expanded(condition, store.standing_sets(connection))]
-        told = everybody.standings(connection, rules, conditions, system.intent_rules, system.clock())
+        by = measuring.measure(connection, conditions, system.intent_rules, system.clock())
+        told = everybody.standings(connection, rules, conditions, by)
         seconds = perf_counter() - begun
     people = [person for person, (band, _) in told.items() if band is not None]
     if as_json:

@@ -14,7 +14,7 @@ from core.directive import Kind
 from core.log.port import INTENT_ALERT, SEGMENT_MEMBERSHIP, STAGE_CHANGED
 from core.outbox import Announcement, Cursor
 from profiles import intent
-from profiles.segments import defining, everybody, rulesets, store
+from profiles.segments import defining, everybody, measuring, rulesets, store
 from profiles.segments.conditions import Condition
 from profiles.segments.rulesets import Band, RuleSet, segment
 from profiles.segments.watching import Watch
@@ -66,7 +66,9 @@ class Watched:
     def expected(self, name: str) -> Mapping[str, str]:
         with transaction(self.world.engine) as connection:
             sets = store.standing_sets(connection)
-            told = everybody.standings(connection, sets[name], rulesets.conditions(sets[name], sets), INTENT, self.now)
+            conditions = rulesets.conditions(sets[name], sets)
+            by = measuring.measure(connection, conditions, INTENT, self.now)
+            told = everybody.standings(connection, sets[name], conditions, by)
         return {person: band for person, (band, _) in told.items() if band is not None}
 
 
@@ -243,6 +245,7 @@ SETS: Mapping[str, dict[str, Any]] = {
     "warm": {"kind": "intent", "at_least": 12},
     "silent": {"kind": "did", "within_days": 20, "at_most": 0},
     "buyers": {"kind": "ordered", "amount_min": 60, "within_days": 60},
+    "best": {"kind": "rfm", "monetary": {"min": 4}},
     "by_text": {"kind": "reach", "channel": "sms"},
     "both": {
         "kind": "all",
