@@ -6,7 +6,7 @@ hold a connection never wait for a thread.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +21,8 @@ from sqlalchemy import Connection, Engine
 
 from api.feed import Feed
 from api.reading import reading
-from core import database
+from core import audit, database
+from core.audit import Look
 from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
@@ -35,6 +36,8 @@ KEYS_MAX = 1_000
 KEYS_AGE_MAX = timedelta(seconds=10)  # for so long a key that was revoked may still be taken
 READERS_MAX = database.POOL_SIZE_MAX - 4  # the others are for keys, probes, the feed and who else is in this process
 READ_WAIT_SECONDS_MAX = 5.0
+WORDS_MAX = 20  # of an address, in what is written of a look
+WORD_LENGTH_MAX = 256
 
 FindKey = Callable[[Connection, str], Key]
 """Returns the key that a secret opens; raises `Unauthorized`. `core.keys.find` with the administrator's secret."""
@@ -62,6 +65,7 @@ class Context:
     intent_rules: intent.Rules
     frequency: frequency.Rules
     feed: Feed
+    audit: "Auditing"
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
     deciding: anyio.Semaphore
@@ -110,6 +114,27 @@ class Keys:
             return self._find(connection, secret)
 
 
+class Auditing:
+    """Writes looks at personal data down before they are answered: those that wait for one another by one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: list[Look] = []
+        self._writing = anyio.Semaphore(1)
+
+    async def __call__(self, look: Look) -> None:
+        """Return once *look* is on the disk. Raises `Unavailable` and `Overloaded`."""
+        self._waiting.append(look)
+        async with self._writing:
+            if look in self._waiting:
+                looks, self._waiting = self._waiting, []
+                await run_in_threadpool(self._write, looks)
+
+    def _write(self, looks: Sequence[Look]) -> None:
+        with database.transaction(self._engine) as connection:
+            audit.record(connection, looks)
+
+
 # What needs no database is a coroutine, though it awaits nothing: FastAPI sends every function through a thread.
 
 
@@ -155,9 +180,19 @@ Reader = Annotated[Key, Depends(reader)]
 Writer = Annotated[Key, Depends(writer)]
 
 
-async def clear(key: Reader) -> bool:
-    """Whether this reader may see identifiers and traits unmasked."""
-    return key.may(Scope.PEOPLE_READ_PII)
+async def clear(request: Request, here: Here, key: Reader) -> bool:
+    """Whether this reader may see identifiers and traits unmasked; that he looks is written down."""
+    if not key.may(Scope.PEOPLE_READ_PII):
+        return False
+    await here.audit(look(request, here, key))
+    return True
+
+
+def look(request: Request, here: Context, key: Key) -> Look:
+    """Return that the owner of *key* looks at what this request asks for: the route, and the words of its address."""
+    asked = [*request.path_params.items(), *request.query_params.multi_items()][:WORDS_MAX]
+    words = {str(name)[:WORD_LENGTH_MAX]: str(value)[:WORD_LENGTH_MAX] for name, value in asked}
+    return Look(here.clock(), key.id, f"{request.method} {request.scope['route'].path}", words)
 
 
 Clear = Annotated[bool, Depends(clear)]

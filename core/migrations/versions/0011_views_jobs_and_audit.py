@@ -1,5 +1,6 @@
-"""Views for analysts' own tools: the schema `siyu`, in which nothing says who somebody is."""
+"""Views for analysts' own tools (the schema `siyu`, in which nothing says who somebody is), jobs, and who looked at whom."""
 
+import sqlalchemy as sa
 from alembic import op
 
 revision = "0011"
@@ -259,6 +260,41 @@ _VIEWS = {
 
 def upgrade() -> None:
     """Bring the schema to this revision."""
+    op.create_table(
+        "job",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="whose it is"),
+        sa.Column("asked", sa.JSON(), nullable=False),
+        sa.Column("is_clear", sa.Boolean(), nullable=False, comment="whoever asked may see who people are"),
+        sa.Column("status", sa.Text(), nullable=False, comment="queued, running, done or failed"),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rows_done", sa.BigInteger(), nullable=False),
+        sa.Column("rows_expected", sa.BigInteger(), nullable=True),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("job_pkey")),
+    )
+    op.create_table(
+        "job_part",
+        sa.Column("job_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("job_id", "number", name=op.f("job_part_pkey")),
+    )
+    op.execute("ALTER TABLE job_part ALTER COLUMN body SET STORAGE EXTERNAL")
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False, comment="who looked"),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("filters", sa.JSON(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=True, comment="rows that were seen; NULL: one answer"),
+        sa.PrimaryKeyConstraint("id", name=op.f("audit_pkey")),
+    )
     op.execute("CREATE SCHEMA siyu")
     op.execute("COMMENT ON SCHEMA siyu IS 'Views for analysts: nothing in them says who somebody is.'")
     for name, (meaning, query, columns) in _VIEWS.items():
@@ -271,6 +307,9 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take this revision back."""
     op.execute("DROP SCHEMA siyu CASCADE")
+    op.drop_table("audit")
+    op.drop_table("job_part")
+    op.drop_table("job")
 
 
 def _quoted(words: str) -> str:

@@ -1,0 +1,58 @@
+"""From what is asked for to its rows: the form that they have, how many are to be expected, and the rows themselves."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from api.exporting import audience, events, links, people, readers
+from api.exporting.people import Show
+from api.exporting.wishes import AudienceExport, EventsExport, LinksExport, PeopleExport, ReadersExport, Wish
+from core.identifier import Identifier
+from profiles import audience as reached
+from profiles import masking, platforms, recorded
+from profiles import people as everybody
+from profiles.scoring import Scoring
+from profiles.writers import Form, Row
+from stitcher import links as stated
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows of a form. As many are *expected* as there can be: a filter that is asked of each one by one may leave fewer."""
+
+    form: Form
+    expected: int
+    rows: Iterator[Row]
+
+
+def source(connection: Connection, wish: Wish, scoring: Scoring) -> Source:
+    """Return the rows of what is asked for, read from *connection* as they are taken. Raises `NotFound`."""
+    show: Show = _clear if wish.clear else masking.identifier
+    match wish:
+        case PeopleExport():
+            return Source(people.FORM, everybody.size(connection), people.rows(connection, show))
+        case LinksExport():
+            return Source(links.FORM, stated.size(connection), links.rows(connection, show))
+        case EventsExport(filters=asked):
+            found = events.rows(connection, asked.wanted, asked.article, show, clear=wish.clear)
+            return Source(events.FORM, recorded.count(connection, asked.wanted, asked.article), found)
+        case ReadersExport(filters=asked):
+            expected = reached.size(connection, asked.article)
+            found = readers.rows(connection, asked.article, asked.wanted, scoring, clear=wish.clear)
+            return Source(readers.FORM, expected, found)
+        case AudienceExport():
+            return _audience(connection, wish)
+
+
+def _audience(connection: Connection, wish: AudienceExport) -> Source:
+    article, form = wish.filters.article, platforms.PROFILES[wish.platform].form
+    if article is None:
+        expected, ids = everybody.size(connection), everybody.ids(connection)
+    else:
+        expected, ids = reached.size(connection, article), reached.reader_ids(connection, article)
+    return Source(form, expected, audience.rows(connection, ids, wish.platform, wish.purpose))
+
+
+def _clear(identifier: Identifier) -> str:
+    return identifier.text
