@@ -20,6 +20,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection, Engine
 
 from api.feed import Feed
+from api.paths import slashes
 from api.reading import reading
 from core import audit, database
 from core.audit import Look
@@ -190,8 +191,9 @@ async def clear(request: Request, here: Here, key: Reader) -> bool:
 
 def look(request: Request, here: Context, key: Key) -> Look:
     """Return that the owner of *key* looks at what this request asks for: the route, and the words of its address."""
-    asked = [*request.path_params.items(), *request.query_params.multi_items()][:WORDS_MAX]
-    words = {str(name)[:WORD_LENGTH_MAX]: str(value)[:WORD_LENGTH_MAX] for name, value in asked}
+    path = [(name, slashes(value)) for name, value in request.path_params.items()]
+    asked = [*path, *request.query_params.multi_items()][:WORDS_MAX]
+    words = {name[:WORD_LENGTH_MAX]: value[:WORD_LENGTH_MAX] for name, value in asked}
     return Look(here.clock(), key.id, f"{request.method} {request.scope['route'].path}", words)
 
 
