@@ -18,7 +18,7 @@ from profiles.cells import plain, write_csv
 CHUNK_ROWS_MAX = 10_000  # of Parquet, in memory at once
 SHEET_ROWS_MAX = 1_048_575  # below the head; what a sheet of Excel has
 CELL_LENGTH_MAX = 32_767
-_EXACT_MAX = 2**53  # a spreadsheet has no other numbers than floating ones
+_EXACT = 2**53  # a spreadsheet has no other numbers than floating ones
 
 Row = Mapping[str, Any]
 
@@ -110,7 +110,7 @@ def _write_cell(sheet: Any, row: int, column: int, value: object) -> None:
             return
         case bool():
             sheet.write_boolean(row, column, value)
-        case int() | float() if abs(value) <= _EXACT_MAX:
+        case int() | float() if abs(value) <= _EXACT:
             sheet.write_number(row, column, value)
         case _:
             sheet.write_string(row, column, str(plain(value))[:CELL_LENGTH_MAX])
