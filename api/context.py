@@ -127,9 +127,17 @@ class Auditing:
         """Return once *look* is on the disk. Raises `Unavailable` and `Overloaded`."""
         self._waiting.append(look)
         async with self._writing:
-            if look in self._waiting:
-                looks, self._waiting = self._waiting, []
-                await run_in_threadpool(self._write, looks)
+            if look in self._waiting:  # else somebody before has written it with his own
+                await self._write_all(look)
+
+    async def _write_all(self, own: Look) -> None:
+        looks, gone = [*self._waiting], [own]
+        try:
+            await run_in_threadpool(self._write, looks)
+            gone = looks
+        finally:  # where it failed, those behind try by themselves
+            for look in gone:
+                self._waiting.remove(look)
 
     def _write(self, looks: Sequence[Look]) -> None:
         with database.transaction(self._engine) as connection:

@@ -1,6 +1,8 @@
 """Who looked at personal data in clear: all of it is written down, before it is answered, for the administrator to read."""
 
 import threading
+from contextlib import suppress
+from itertools import count
 
 import anyio
 import httpx
@@ -126,3 +128,39 @@ def test_those_who_look_at_once_are_written_down_together(engine: Engine, monkey
     with transaction(engine) as connection:
         assert sorted(look.count or 0 for _, look in audit.listing(connection, None, 100)) == list(range(20))
     assert len(written) <= 3
+
+
+def test_of_those_who_look_at_once_nobody_is_answered_for_whom_it_failed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_go_on = threading.Event()
+    record = audit.record
+    tries = count()
+    answered: list[int | None] = []
+
+    def failing_now_and_then(connection: Connection, looks: list[Look]) -> None:
+        may_go_on.wait(5)
+        if next(tries) < 3:
+            raise Unavailable("the database did not answer")
+        record(connection, looks)
+
+    monkeypatch.setattr(audit, "record", failing_now_and_then)
+
+    async def look_at(auditing: Auditing, number: int) -> None:
+        with suppress(Unavailable):
+            await auditing(Look(NOW, "k", "what", {}, number))
+            answered.append(number)
+
+    async def look_at_once() -> None:
+        auditing = Auditing(engine)
+        async with anyio.create_task_group() as group:
+            for number in range(20):
+                group.start_soon(look_at, auditing, number)
+            await anyio.sleep(0.2)
+            may_go_on.set()
+
+    anyio.run(look_at_once)
+
+    with transaction(engine) as connection:
+        assert {look.count for _, look in audit.listing(connection, None, 100)} == {*answered}
+    assert len(answered) == 17
