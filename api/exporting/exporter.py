@@ -12,12 +12,11 @@ from threading import Event
 from typing import BinaryIO
 
 import structlog
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from api.exporting import sources
 from api.exporting.sources import Source
 from api.exporting.wishes import WISH
-from api.reading import reading
 from core import jobs
 from core.clock import Clock
 from core.database import transaction
@@ -79,6 +78,12 @@ class Exporter:
 
     def _make(self, job: Job, stop: Event) -> None:
         try:
+            self._end(job, stop)
+        except Overtaken:
+            _log.warning("export.overtaken", job=job.id)
+
+    def _end(self, job: Job, stop: Event) -> None:
+        try:
             with TemporaryFile() as file:
                 rows = self._write(job, file, stop)
                 with transaction(self._engine) as connection:
@@ -86,13 +91,11 @@ class Exporter:
         except Stopped:
             with transaction(self._engine) as connection:
                 jobs.put_back(connection, job)
-        except Overtaken:
-            _log.warning("export.overtaken", job=job.id)
         except InvalidEvent as error:
             self._fail(job, error.detail)
         except (NotFound, Refused) as error:
             self._fail(job, str(error))
-        except SiyuError:
+        except (SiyuError, Overtaken):
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is this export's, and not that of those behind it
             _log.exception("export.failed", job=job.id)
@@ -100,9 +103,7 @@ class Exporter:
 
     def _write(self, job: Job, file: BinaryIO, stop: Event) -> int:
         wish = WISH.validate_python(job.asked)
-        with reading(self._engine) as connection:
-            # To pack a large workbook takes longer than a transaction may be left alone.
-            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '1h'"))
+        with sources.reading_at_leisure(self._engine) as connection:
             source = sources.source(connection, wish, Scoring(self._rules, self._clock()))
             watched = _Watched(self._engine, job, source, file, stop)
             writers.write(watched.rows(source.rows), source.form, wish.format, file)

@@ -1,13 +1,15 @@
 """From what is asked for to its rows: the form that they have, how many are to be expected, and the rows themselves."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine, text
 
 from api.exporting import audience, events, links, people, readers
 from api.exporting.people import Show
 from api.exporting.wishes import AudienceExport, EventsExport, LinksExport, PeopleExport, ReadersExport, Wish
+from api.reading import reading
 from core.identifier import Identifier
 from profiles import audience as reached
 from profiles import masking, platforms, recorded
@@ -15,6 +17,16 @@ from profiles import people as everybody
 from profiles.scoring import Scoring
 from profiles.writers import Form, Row
 from stitcher import links as stated
+
+LEISURE = "1h"
+
+
+@contextmanager
+def reading_at_leisure(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that sees one state, and may be left alone: a workbook is packed, a reader of stdout is slow."""
+    with reading(engine) as connection:
+        connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{LEISURE}'"))
+        yield connection
 
 
 @dataclass(frozen=True, slots=True)

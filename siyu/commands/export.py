@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from api.exporting import sources
 from api.exporting.wishes import WISH, Wish
-from api.reading import reading
 from core import audit
 from core.audit import Look
 from core.database import transaction
@@ -93,7 +92,7 @@ def _export(output: Path | None, **asked: object) -> None:
         raise fail(str(first_fault(error)), Exit.USAGE) from None
     if wish.format in _BY_MACHINES_ONLY and output is None:
         raise typer.BadParameter(f"{wish.format} needs --output FILE")
-    with opened() as system, answering(), reading(system.engine) as connection:
+    with opened() as system, answering(), sources.reading_at_leisure(system.engine) as connection:
         source = sources.source(connection, wish, system.scoring)
         with ExitStack() as stack:
             file = stack.enter_context(output.open("wb")) if output else sys.stdout.buffer

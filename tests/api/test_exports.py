@@ -17,11 +17,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
-from api.exporting import exporter
+from api.exporting import exporter, sources
 from api.exporting.exporter import Exporter
 from core import jobs
 from core.database import transaction
 from core.directive import Kind
+from core.errors import NotFound
 from core.identifier import parse
 from core.keys import Scope
 from core.session import Session
@@ -226,6 +227,34 @@ def test_a_list_for_an_ad_platform_has_only_addresses_that_were_agreed_to(lived_
     assert fetched(sales, lived_in.engine, what="audience", platform="meta", purpose="service") == []
 
 
+def test_an_address_is_in_a_list_exactly_when_its_way_is_open(world: World, sales: httpx.Client) -> None:
+    chance = Random(5)
+    people = [f"user_id:u{n}" for n in range(12)]
+    for number, who in enumerate(people):
+        addresses = [f"phone:+861390000{number:04}", f"phone:+861391000{number:04}", f"email:u{number}@example.com"]
+        for address in chance.sample(addresses, chance.randrange(4)):
+            world.happens(who, address)
+        for minute in range(chance.randrange(4)):
+            kind, named = chance.choice(["given", "given", "withdrawn"]), chance.choice([who, *addresses])
+            purpose = {"purpose": chance.choice(["marketing", "advertising"])}
+            channel = chance.choice(["sms", "mail"])
+            world.happens(named, type=f"consent.{kind}", channel=channel, properties=purpose, minute=minute)
+
+    rows = fetched(sales, world.engine, what="audience", platform="meta", purpose="advertising")
+
+    open_: list[Mapping[str, list[str]]] = []
+    for person in world.people():
+        ways = sales.get(f"/v1/people/{person}/reach?purpose=advertising").json()["ways"]
+        found: dict[str, list[str]] = {}
+        for way in ways:
+            kept = [each["identifier"].partition(":")[2] for each in way["addresses"] if each["reason"] == "consented"]
+            found[way["channel"]] = kept
+        open_.append(found)
+    expected = list(platforms.rows(platforms.PROFILES[platforms.Platform.META], open_))
+    assert sorted(map(str, rows)) == sorted(map(str, expected))
+    assert rows
+
+
 def test_who_opts_out_is_in_no_list_any_more(lived_in: World, sales: httpx.Client) -> None:
     lived_in.happens(PHONE, type="sms.opted_out", channel="sms", minute=20)
 
@@ -344,6 +373,24 @@ def test_an_error_that_nobody_foresaw_is_that_of_its_export_only(
     assert made(sales, lived_in.engine, what="people")["status"] == "done"
     with transaction(lived_in.engine) as connection:
         assert jobs.found(connection, broken.id).status is jobs.Status.FAILED
+
+
+def test_who_was_overtaken_while_it_failed_goes_on_to_the_next(
+    lived_in: World, sales: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = sales.post("/v1/exports", json={"what": "people"}).headers["location"]
+    found = sources.source
+
+    def overtaken(*asked: Any) -> Any:
+        with transaction(lived_in.engine) as connection:
+            connection.execute(text("UPDATE job SET attempts = attempts + 1"))
+        monkeypatch.setattr(sources, "source", found)
+        raise NotFound("gone")
+
+    monkeypatch.setattr(sources, "source", overtaken)
+
+    with exporting(lived_in.engine):
+        assert awaited(sales, address)["status"] == "done"
 
 
 def test_no_more_wait_than_can(sales: httpx.Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
