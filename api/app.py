@@ -7,7 +7,20 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, audits, decisions, directives, exports, metrics, people, probes, reviews, stream
+from api import (
+    articles,
+    audits,
+    decisions,
+    directives,
+    exports,
+    metrics,
+    people,
+    probes,
+    reviews,
+    segments,
+    stages,
+    stream,
+)
 from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
@@ -84,6 +97,8 @@ def answering() -> list[APIRouter]:
         reviews.router,
         articles.router,
         metrics.router,
+        segments.router,
+        stages.router,
         exports.router,
         audits.router,
         stream.router,

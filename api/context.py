@@ -37,6 +37,7 @@ KEYS_MAX = 1_000
 KEYS_AGE_MAX = timedelta(seconds=10)  # for so long a key that was revoked may still be taken
 READERS_MAX = database.POOL_SIZE_MAX - 4  # the others are for keys, probes, the feed and who else is in this process
 READ_WAIT_SECONDS_MAX = 5.0
+TURN_SECONDS_MAX = 20.0  # until one's question about everybody is looked at
 WORDS_MAX = 20  # of an address, in what is written of a look
 WORD_LENGTH_MAX = 256
 
@@ -185,8 +186,14 @@ def _reaching(key: Key, scope: Scope) -> Key:
     return key
 
 
+async def definer(key: Annotated[Key, Depends(key)]) -> Key:
+    """Return the key of one who may define segments, layers and stages. Raises `Forbidden`."""
+    return _reaching(key, Scope.SEGMENTS_WRITE)
+
+
 Reader = Annotated[Key, Depends(reader)]
 Writer = Annotated[Key, Depends(writer)]
+Definer = Annotated[Key, Depends(definer)]
 
 
 async def clear(request: Request, here: Here, key: Reader) -> bool:
@@ -239,6 +246,32 @@ async def writing(here: Here, _: Writer) -> AsyncIterator[Connection]:
 
 
 Writing = Annotated[Connection, Depends(writing, scope="function")]
+
+
+async def defining(here: Here, _: Definer) -> AsyncIterator[Connection]:
+    """Open the transaction in which this request defines something: committed before it is answered."""
+    async with turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
+        yield connection
+
+
+Defining = Annotated[Connection, Depends(defining, scope="function")]
+
+
+async def alone(here: Here, _: Reader) -> AsyncIterator[Connection]:
+    """Open the transaction that answers a question about everybody, one at a time. Raises `Overloaded`."""
+    try:
+        with anyio.fail_after(TURN_SECONDS_MAX):
+            await here.measuring.acquire()
+    except TimeoutError:
+        raise Overloaded("other figures are being worked out", retry_after_seconds=10) from None
+    try:
+        async with turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
+            yield connection
+    finally:
+        here.measuring.release()
+
+
+Alone = Annotated[Connection, Depends(alone, scope="function")]
 
 
 def person(connection: Snapshot, person_id: UUID) -> PersonId:

@@ -5,7 +5,7 @@ seconds of a processor, in a thread, and the database has nothing to do with it.
 """
 
 from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Annotated
 
 import anyio
@@ -14,23 +14,21 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
 from api import metrics_schemas, metrics_shown
-from api.context import Context, Here, Reader, turn
+from api.context import TURN_SECONDS_MAX, Context, Here, Reader, turn
 from api.metrics_shown import Question
 from api.reading import reading
 from core.errors import Overloaded
 from core.event import Currency
 from profiles import orders
-from profiles.purchases import Purchases
+from profiles.purchases import ZONE, Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
 from profiles.worth import worth
 
 CURRENCY = "CNY"
-ZONE = timezone(timedelta(hours=8))  # where days end for who does not say it
 HORIZON_WEEKS = 26.0
 HORIZON_WEEKS_MAX = 520.0
 MEASURERS_MAX = 1
-TURN_SECONDS_MAX = 20.0
 
 router = APIRouter(prefix="/v1/metrics", tags=["metrics"])
 

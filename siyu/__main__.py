@@ -19,6 +19,7 @@ from siyu.commands import (
     person,
     review,
     rules,
+    segment,
     serve,
     simulate,
     upkeep,
@@ -46,6 +47,7 @@ app.add_typer(mappings.app, name="mappings")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
+app.add_typer(segment.app, name="segment")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(export.app, name="export")
 app.add_typer(upkeep.db, name="db")

@@ -34,6 +34,7 @@ from ingest.orders.polling import pollings
 from ingest.receive import Receiver
 from ingest.spool import Spool
 from ingest.wechat.keeper import Keeper
+from profiles.segments.watching import Watch
 from siyu.background import Background
 from siyu.system import System
 from stitcher.deciding import publisher
@@ -141,7 +142,7 @@ def stitch(system: System) -> bool:
 
 
 def start_stitching(system: System, background: Background) -> None:
-    """Start the stitcher, what carries directives out, the relay, and what asks platforms, where one can be asked."""
+    """Start the stitcher, what carries directives out, the watch over segments, the relay, and what asks platforms."""
     prepare_interpreter()
 
     def run_stitcher(stop: threading.Event) -> None:
@@ -151,6 +152,7 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("stitcher", run_stitcher)
     background.start("directives", carrying_out(system))
     background.start("refusals", keeping_refusals(system))
+    background.start("segments", Watch(system.engine, system.intent_rules, system.thresholds, system.clock).run)
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
     for name, loop in enrichment_of(system).loops():
         background.start(name, loop)

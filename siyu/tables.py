@@ -7,6 +7,8 @@ from ingest.links import store as tracked_links
 from ingest.orders import polling
 from ingest.wechat import keeper
 from profiles import articles, history, official, people, summaries, timeline
+from profiles.segments import measuring
+from profiles.segments import store as segments
 from stitcher import directives, links, openings, reviewing, robot_evidence
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "keys",
     "links",
     "mappings",
+    "measuring",
     "official",
     "openings",
     "outbox",
@@ -29,6 +32,7 @@ __all__ = [
     "questions",
     "reviewing",
     "robot_evidence",
+    "segments",
     "summaries",
     "timeline",
     "tracked_links",

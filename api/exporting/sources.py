@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, text
 
-from api.exporting import audience, events, links, people, readers
+from api.exporting import audience, events, links, people, readers, segment
 from api.exporting.people import Show
-from api.exporting.wishes import AudienceExport, EventsExport, LinksExport, PeopleExport, ReadersExport, Wish
+from api.exporting.wishes import (
+    AudienceExport,
+    EventsExport,
+    LinksExport,
+    PeopleExport,
+    ReadersExport,
+    SegmentExport,
+    Wish,
+)
 from api.reading import reading
 from core.identifier import Identifier
 from profiles import audience as reached
@@ -53,16 +61,22 @@ def source(connection: Connection, wish: Wish, scoring: Scoring) -> Source:
             expected = reached.size(connection, asked.article)
             found = readers.rows(connection, asked.article, asked.wanted, scoring, clear=wish.clear)
             return Source(readers.FORM, expected, found)
+        case SegmentExport(filters=asked):
+            expected = segment.size(connection, asked.segment, asked.band)
+            return Source(segment.FORM, expected, segment.rows(connection, asked.segment, asked.band, clear=wish.clear))
         case AudienceExport():
             return _audience(connection, wish)
 
 
 def _audience(connection: Connection, wish: AudienceExport) -> Source:
-    article, form = wish.filters.article, platforms.PROFILES[wish.platform].form
-    if article is None:
-        expected, ids = everybody.size(connection), everybody.ids(connection)
+    asked, form = wish.filters, platforms.PROFILES[wish.platform].form
+    if asked.article is not None:
+        expected, ids = reached.size(connection, asked.article), reached.reader_ids(connection, asked.article)
+    elif asked.segment is not None:
+        expected = segment.size(connection, asked.segment, asked.band)
+        ids = segment.ids(connection, asked.segment, asked.band)
     else:
-        expected, ids = reached.size(connection, article), reached.reader_ids(connection, article)
+        expected, ids = everybody.size(connection), everybody.ids(connection)
     return Source(form, expected, audience.rows(connection, ids, wish.platform, wish.purpose))
 
 

@@ -1,8 +1,8 @@
 """What may be asked for as an export: a wish of its own for each kind, with the filters that it has."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
 from core.event import Key, Word
 from profiles.consent import MARKETING
@@ -48,10 +48,27 @@ class ReaderFilters(_Asked):
         return Wanted(self.follower, self.min_generation, self.min_intent, self.reachable)
 
 
+class SegmentFilters(_Asked):
+    """Which segment, or which layers or stages, and in these of which *band*."""
+
+    segment: Word
+    band: Word | None = None
+
+
 class AudienceFilters(_Asked):
-    """Whom: the readers of an article, else everybody."""
+    """Whom: the readers of an article, those in a segment, else everybody."""
 
     article: Key | None = None
+    segment: Word | None = None
+    band: Word | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.article is not None and self.segment is not None:
+            raise ValueError("name an article or a segment")
+        if self.band is not None and self.segment is None:
+            raise ValueError("a band is one of a segment's")
+        return self
 
 
 class PeopleExport(_Asked):
@@ -88,6 +105,15 @@ class ReadersExport(_Asked):
     clear: bool = False
 
 
+class SegmentExport(_Asked):
+    """The people in a segment, or in a band of layers or stages."""
+
+    what: Literal["segment"]
+    format: Format = Format.CSV
+    filters: SegmentFilters
+    clear: bool = False
+
+
 class AudienceExport(_Asked):
     """A list for an ad platform: hashes of the addresses of those who agreed to *purpose*, as the platform wants them."""
 
@@ -103,5 +129,5 @@ class AudienceExport(_Asked):
         return True
 
 
-Wish = PeopleExport | EventsExport | LinksExport | ReadersExport | AudienceExport
+Wish = PeopleExport | EventsExport | LinksExport | ReadersExport | SegmentExport | AudienceExport
 WISH: TypeAdapter[Wish] = TypeAdapter(Annotated[Wish, Field(discriminator="what")])

@@ -70,11 +70,14 @@ def audience(
     platform: Annotated[Platform, typer.Option(help="the ad platform whose list it is")],
     purpose: Annotated[str, typer.Option(help="what they must have agreed to")] = MARKETING,
     article: Annotated[str | None, typer.Option(help="only its readers")] = None,
+    segment: Annotated[str | None, typer.Option(help="only those in this segment")] = None,
+    band: Annotated[str | None, typer.Option(help="of layers or stages, only those in this one")] = None,
     form: In = Format.CSV,
     output: Output = None,
 ) -> None:
     """Export a list for an ad platform: hashes of the addresses of those who agreed to it."""
-    _export(output, what="audience", platform=platform, purpose=purpose, format=form, filters={"article": article})
+    filters = {"article": article, "segment": segment, "band": band}
+    _export(output, what="audience", platform=platform, purpose=purpose, format=form, filters=filters)
 
 
 def _format(form: Format, as_json: bool) -> Format:

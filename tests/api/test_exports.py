@@ -27,6 +27,7 @@ from core.identifier import parse
 from core.keys import Scope
 from core.session import Session
 from profiles import intent, platforms
+from profiles.segments.watching import Watch
 from stitcher import rebuild
 from tests.api.client import asking
 from tests.api.world import INDEX, NOW, RULES, World
@@ -153,6 +154,8 @@ def test_who_may_not_see_who_people_are_cannot_ask_for_it(lived_in: World, marke
         {"what": "people", "filters": {"type": "x"}},
         {"what": "audience", "platform": "nobody's"},
         {"what": "events", "filters": {"since": "2026-01-01T00:00:00"}},
+        {"what": "audience", "platform": "meta", "filters": {"article": "a-1", "segment": "readers"}},
+        {"what": "audience", "platform": "meta", "filters": {"band": "loyal"}},
     ],
     ids=str,
 )
@@ -211,6 +214,25 @@ def test_every_format_can_be_fetched(format_: str, lived_in: World, sales: httpx
         assert {person["person_id"] for person in people} == {lived_in.person(PHONE), lived_in.person(COOKIE)}
     else:
         assert content.startswith(b"PK" if format_ == "xlsx" else b"\xef\xbb\xbf")
+
+
+def test_a_segment_is_exported_as_the_api_lists_it(lived_in: World, app: FastAPI, sales: httpx.Client) -> None:
+    """As the watch over it knows it, as people and as a list for an ad platform."""
+    with asking(app, lived_in.key(Scope.SEGMENTS_WRITE)) as strategist:
+        when = {"kind": "read", "at_least": 1, "within_days": 14}
+        assert strategist.post("/v1/segments", json={"name": "readers", "when": when}).status_code == 201
+    Watch(lived_in.engine, intent.shipped(), clock=lambda: NOW).drain()
+    lived_in.happens("user_id:somebody-else", type="consent.given", channel="sms", properties={"purpose": "marketing"})
+
+    exported = fetched(sales, lived_in.engine, what="segment", filters={"segment": "readers"}, clear=True)
+    hashed = fetched(sales, lived_in.engine, what="audience", platform="tencent_md5", filters={"segment": "readers"})
+
+    assert exported == sales.get("/v1/segments/readers/people").json()["data"]
+    assert len(exported) == 2
+    assert len(hashed) == 1
+    nobody = made(sales, lived_in.engine, what="segment", filters={"segment": "readers", "band": "none"})
+    assert (nobody["status"], nobody["rows"]) == ("done", {"done": 0, "expected": 0})
+    assert made(sales, lived_in.engine, what="segment", filters={"segment": "unheard_of"})["status"] == "failed"
 
 
 # For ad platforms
