@@ -7,8 +7,21 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, decisions, directives, metrics, people, probes, reviews, segments, stages, stream
-from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
+from api import (
+    articles,
+    audits,
+    decisions,
+    directives,
+    exports,
+    metrics,
+    people,
+    probes,
+    reviews,
+    segments,
+    stages,
+    stream,
+)
+from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.metrics import MEASURERS_MAX
@@ -60,6 +73,7 @@ def create(
         intent_rules=intent.shipped() if intent_rules is None else intent_rules,
         frequency=frequency.shipped() if frequency_rules is None else frequency_rules,
         feed=Feed(engine),
+        audit=Auditing(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
         deciding=anyio.Semaphore(DECIDERS_MAX),
@@ -85,6 +99,8 @@ def answering() -> list[APIRouter]:
         metrics.router,
         segments.router,
         stages.router,
+        exports.router,
+        audits.router,
         stream.router,
         probes.router,
     ]

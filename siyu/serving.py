@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from api import app as api
 from api import probes
+from api.exporting.exporter import Exporter
 from core import keys, metrics
 from core.database import transaction
 from core.keys import Key
@@ -122,6 +123,8 @@ def serve(system: System, roles: Collection[Role], announce: Callable[[str], Non
     with Background(on_failure=server.end) as background, suppress(SystemExit):  # uvicorn exits where it cannot listen
         if Role.STITCH in roles:
             start_stitching(system, background)
+        if Role.API in roles:
+            background.start("exports", Exporter(system.engine, system.intent_rules, system.clock).run)
         server.run()
     return server.started and not background.failed
 

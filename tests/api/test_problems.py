@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from api import segment_schemas
 from api.app import create
 from api.context import KEYS_AGE_MAX
+from api.exporting import wishes
 from core import errors, keys
 from core.database import transaction
 from core.errors import SiyuError
@@ -21,10 +22,10 @@ from profiles.segments import conditions, rulesets
 from tests.api.client import asking
 from tests.api.world import INDEX, NOW, RULES, World
 
-# What is asked about segments, conditions among it, has fields that may be left out.
-SEGMENT_QUESTIONS = {
+# What is asked about segments, conditions among it, and of exports, has fields that may be left out.
+CONDITIONS_AND_WISHES = {
     name
-    for module in (conditions, rulesets, segment_schemas, values)
+    for module in (conditions, rulesets, segment_schemas, values, wishes)
     for name, each in vars(module).items()
     if isinstance(each, type) and not name.endswith("Out")
 }
@@ -186,7 +187,7 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
     """Output schemas have no defaults: each of their fields is required."""
     schemas = anybody.get("/openapi.json").json()["components"]["schemas"]
 
-    asked = {"Questions", "Ends", "Wish", "Merger", "Splitting", "OfficialCounts", "Sending", *SEGMENT_QUESTIONS}
+    asked = {"Questions", "Ends", "Wish", "Merger", "Splitting", "OfficialCounts", "Sending", *CONDITIONS_AND_WISHES}
     assert not [
         name
         for name, schema in schemas.items()
