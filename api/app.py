@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, decisions, directives, metrics, people, probes, reviews, stream
+from api import articles, companies, decisions, directives, metrics, people, probes, reviews, stream
 from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
@@ -19,7 +19,7 @@ from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
 from core.raw import include
-from profiles import frequency, intent
+from profiles import company_intent, frequency, intent
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -36,6 +36,7 @@ def create(
     publish: Publish,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
+    company_rules: company_intent.Rules | None = None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
@@ -59,6 +60,7 @@ def create(
         rules=rules,
         intent_rules=intent.shipped() if intent_rules is None else intent_rules,
         frequency=frequency.shipped() if frequency_rules is None else frequency_rules,
+        companies=company_intent.shipped() if company_rules is None else company_rules,
         feed=Feed(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
@@ -82,6 +84,7 @@ def answering() -> list[APIRouter]:
         directives.router,
         reviews.router,
         articles.router,
+        companies.router,
         metrics.router,
         stream.router,
         probes.router,

@@ -26,7 +26,8 @@ from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
-from profiles import frequency, intent, people
+from profiles import company_intent, frequency, intent, people
+from profiles.rollup import Judging
 from profiles.scoring import Scoring
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
@@ -61,6 +62,7 @@ class Context:
     rules: Rules
     intent_rules: intent.Rules
     frequency: frequency.Rules
+    companies: company_intent.Rules
     feed: Feed
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
@@ -73,6 +75,11 @@ class Context:
     def scoring(self) -> Scoring:
         """By which rules intent is judged, as of now."""
         return Scoring(self.intent_rules, self.clock())
+
+    @property
+    def judging(self) -> Judging:
+        """By which rules companies are judged, as of now."""
+        return Judging(self.scoring, self.companies)
 
 
 class Keys:

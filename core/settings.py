@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     rules_file: Annotated[Path | None, Field(description="identity rules other than those shipped")] = None
     intent_file: Annotated[Path | None, Field(description="rules of intent other than those shipped")] = None
     frequency_file: Annotated[Path | None, Field(description="caps and quiet hours other than those shipped")] = None
+    companies_file: Annotated[Path | None, Field(description="rules of companies other than those shipped")] = None
     channels_file: Annotated[Path | None, Field(description="accounts of platforms, and channels of your own")] = None
     public_url: Annotated[str, Field(description="under which platforms and browsers reach us; unset: as they ask")] = (
         ""

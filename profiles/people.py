@@ -48,6 +48,7 @@ identifier_table = Table(
     Column("standing", SmallInteger, nullable=False),
     Column("closures", JSON, comment="the stitcher's: why it is out of the game, by round; NULL: it is not"),
     Column("witnesses", ARRAY(Uuid), comment="the identifiers that closures rest on"),
+    Index("identifier_mailbox_idx", "person_id", postgresql_where=text("namespace = 'email'")),
     Index(
         "identifier_witnesses_idx",
         "witnesses",

@@ -21,7 +21,7 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from core.submission import Submission
 from ingest.channels import Channels
-from profiles import frequency, intent
+from profiles import company_intent, frequency, intent
 from profiles.record import CAUSES_MAX, Reason
 from siyu.serving import Role, application
 from siyu.system import System
@@ -95,6 +95,7 @@ def openapi() -> Mapping[str, Any]:
         rules=rules.shipped(),
         intent_rules=intent.shipped(),
         frequency_rules=frequency.shipped(),
+        company_rules=company_intent.shipped(),
         signing_key=b"",
         index=BlindIndex(b""),
         clock=system_clock,

@@ -104,6 +104,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         publish=publisher(system.log),
         intent_rules=system.intent_rules,
         frequency_rules=system.frequency_rules,
+        company_rules=system.company_rules,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,

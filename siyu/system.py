@@ -18,7 +18,7 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from ingest import channels
 from ingest.channels import Channels
-from profiles import frequency, intent
+from profiles import company_intent, frequency, intent
 from profiles.scoring import Scoring
 from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
 from stitcher import rules
@@ -41,6 +41,7 @@ class System:
     rules: Rules
     intent_rules: intent.Rules
     frequency_rules: frequency.Rules
+    company_rules: company_intent.Rules
     signing_key: bytes
     index: BlindIndex
     clock: Clock
@@ -63,6 +64,7 @@ def opened() -> Iterator[System]:
     rules_chosen = _rules(chosen)
     intent_rules = _read(chosen.intent_file, "SIYU_INTENT_FILE", intent.read, intent.shipped)
     frequency_rules = _read(chosen.frequency_file, "SIYU_FREQUENCY_FILE", frequency.read, frequency.shipped)
+    company_rules = _read(chosen.companies_file, "SIYU_COMPANIES_FILE", company_intent.read, company_intent.shipped)
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -73,7 +75,17 @@ def opened() -> Iterator[System]:
             key = settings.index_key(chosen)
             index = BlindIndex(key)
             yield System(
-                chosen, engine, log, rules_chosen, intent_rules, frequency_rules, key, index, system_clock, accounts
+                settings=chosen,
+                engine=engine,
+                log=log,
+                rules=rules_chosen,
+                intent_rules=intent_rules,
+                frequency_rules=frequency_rules,
+                company_rules=company_rules,
+                signing_key=key,
+                index=index,
+                clock=system_clock,
+                channels=accounts,
             )
         finally:
             log.close()
