@@ -7,6 +7,7 @@ from datetime import datetime
 from api import company_schemas
 from core.identifier import PersonId
 from profiles.companies import Company, Suggestion
+from profiles.company_intent import CompanyIntent
 from profiles.profile import Card
 from profiles.rollup import Judged
 
@@ -20,7 +21,7 @@ def company(of: Judged, as_of: datetime) -> company_schemas.CompanyOut:
         name=of.company.name,
         domain=of.company.domain,
         people=len(of.company.members),
-        intent=_intent(of),
+        intent=intent(of.intent),
         as_of=as_of,
     )
 
@@ -53,24 +54,24 @@ def person(of: PersonId, card: Card, score: int, company: Company, *, clear: boo
     )
 
 
-def _intent(of: Judged) -> company_schemas.CompanyIntentOut:
-    judged = of.intent
+def intent(of: CompanyIntent) -> company_schemas.CompanyIntentOut:
+    """Show how likely there is business with a company, and why."""
     return company_schemas.CompanyIntentOut(
-        score=judged.score,
-        base=round(judged.base, 2),
-        bonus=judged.bonus,
-        people=judged.people,
+        score=of.score,
+        base=round(of.base, 2),
+        bonus=of.bonus,
+        people=of.people,
         contributions=[
             company_schemas.CompanyContributionOut(
                 person_id=each.person, score=each.score, points=round(each.points, 2)
             )
-            for each in judged.contributions[:CONTRIBUTIONS_SHOWN_MAX]
+            for each in of.contributions[:CONTRIBUTIONS_SHOWN_MAX]
         ],
         surge=company_schemas.SurgeOut(
-            events=judged.surge.events,
-            expected=round(judged.surge.expected, 2),
-            ratio=round(judged.surge.ratio, 2) if judged.surge.ratio is not None else None,
-            z=round(judged.surge.z, 2),
-            surging=judged.surge.is_surging,
+            events=of.surge.events,
+            expected=round(of.surge.expected, 2),
+            ratio=round(of.surge.ratio, 2) if of.surge.ratio is not None else None,
+            z=round(of.surge.z, 2),
+            surging=of.surge.is_surging,
         ),
     )

@@ -1,8 +1,8 @@
 """Companies: who is of which, and why. Pure.
 
 Two things say for whom somebody works, and the first that says anything decides: his mailboxes at work (all of them), and the
-company that he, or a platform, named last. A company is known by its domain, or else by its exact name. That two names are alike
-says nothing certain: it suggests that two companies are one, and rolls nobody up.
+company that he, or a platform, named last. A company is known by its domain, or else by its exact name. That two names are
+alike says nothing certain: it suggests that two companies are one, and rolls nobody up.
 """
 
 import hashlib

@@ -80,7 +80,7 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Surge:
-    """How many *events* there were within seven days, how many are *expected* (the mean of weeks before), and how far off it is.
+    """How many *events* there were within seven days, how many were *expected* (the mean of weeks before), how far off that is.
 
     *ratio* is `None` where there were none before. It *is_surging* from *z_min* on.
     """

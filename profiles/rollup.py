@@ -38,14 +38,17 @@ class Judging:
 
     def all(self, connection: Connection) -> list[Judged]:
         """Return all companies, the highest score first."""
-        companies = everyone(connection)
-        active = self.active(connection, {person for each in companies.values() for person in each.members})
-        judged = [self._judged(company, active) for company in companies.values()]
+        return self.each(connection, everyone(connection).values())
+
+    def each(self, connection: Connection, companies: Collection[Company]) -> list[Judged]:
+        """Return *companies*, the highest score first."""
+        active = self.active(connection, {person for company in companies for person in company.members})
+        judged = [self._judged(company, active) for company in companies]
         return sorted(judged, key=lambda each: (-each.intent.score, each.company.id))
 
     def one(self, connection: Connection, company: Company) -> Judged:
         """Return one *company*, judged."""
-        return self._judged(company, self.active(connection, company.members.keys()))
+        return self.each(connection, [company])[0]
 
     def active(self, connection: Connection, people: Collection[PersonId]) -> Mapping[PersonId, Active]:
         """Return what those of *people* (of present ids) did who did anything that intent is judged by."""
