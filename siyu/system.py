@@ -1,6 +1,6 @@
 """The composition root: settings become a database, a log, rules and an index, and nobody else chooses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,11 @@ from ingest import channels
 from ingest.channels import Channels
 from profiles import company_intent, frequency, intent
 from profiles.scoring import Scoring
-from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
+from siyu import (
+    robots,
+    tables,  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
+)
+from siyu.robots import Robot
 from stitcher import rules
 from stitcher.rules import Rules
 from stitcher.worker import Stitcher
@@ -46,6 +50,7 @@ class System:
     index: BlindIndex
     clock: Clock
     channels: Channels
+    robots: Mapping[str, Robot]
 
     @property
     def scoring(self) -> Scoring:
@@ -65,6 +70,7 @@ def opened() -> Iterator[System]:
     intent_rules = _read(chosen.intent_file, "SIYU_INTENT_FILE", intent.read, intent.shipped)
     frequency_rules = _read(chosen.frequency_file, "SIYU_FREQUENCY_FILE", frequency.read, frequency.shipped)
     company_rules = _read(chosen.companies_file, "SIYU_COMPANIES_FILE", company_intent.read, company_intent.shipped)
+    told = robots.read(chosen.alerts_file)
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -86,6 +92,7 @@ def opened() -> Iterator[System]:
                 index=index,
                 clock=system_clock,
                 channels=accounts,
+                robots=told,
             )
         finally:
             log.close()
