@@ -75,7 +75,7 @@ def text(
 
 def title(alerts: int, language: Language) -> str:
     """Return what a message with so many *alerts* is headed with."""
-    return _WORDS[language]["title"].format(alerts=alerts)
+    return f"{_WORDS[language]['title']} ({alerts})" if alerts > 1 else _WORDS[language]["title"]
 
 
 def plain(words: str) -> str:
@@ -94,7 +94,7 @@ def _moment(at: datetime) -> str:
 
 _WORDS: Mapping[Language, Mapping[str, str]] = {
     "zh": {
-        "title": "意向提醒（{alerts}）",
+        "title": "意向提醒",
         "somebody": "一位客户",
         "up": "{who} 的意向升至 {score} 分，超过 {threshold} 分",
         "down": "{who} 的意向降至 {score} 分，低于 {threshold} 分",
@@ -104,7 +104,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "as_of": "时间：",
     },
     "en": {
-        "title": "Intent alert ({alerts})",
+        "title": "Intent alert",
         "somebody": "Somebody",
         "up": "The intent of {who} rose to {score}, above {threshold}",
         "down": "The intent of {who} fell to {score}, below {threshold}",

@@ -7,7 +7,7 @@ left out; so is what a robot refuses, and the log says which.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event
 
 import httpx
@@ -170,19 +170,7 @@ class Alerting:
 
     def _post(self, message: Message) -> None:
         title = alert.title(message.alerts, self.robot.language)
-        sent = robots.post(self.robot, title, message.text, self.clock())  # signed anew at every try
-        try:
-            # No redirect is followed: the secret goes nowhere else.
-            answer = httpx.post(
-                sent.url,
-                content=sent.content,
-                headers={"Content-Type": "application/json; charset=utf-8"},
-                timeout=TIMEOUT_SECONDS,
-                follow_redirects=False,
-            )
-        except httpx.HTTPError as error:
-            raise Unavailable(f"the robot does not answer ({type(error).__name__})") from None
-        came_of_it, code = robots.outcome(self.robot.kind, answer.status_code, answer.content)
+        came_of_it, code = sent(self.robot, title, message.text, self.clock())  # signed anew at every try
         match came_of_it:
             case Outcome.AGAIN:
                 raise Unavailable(f"the robot answers {code}")
@@ -192,6 +180,23 @@ class Alerting:
                 _log.error("alerts.refused", robot=self.name, code=code, alerts=message.alerts)
             case Outcome.TAKEN:
                 _log.info("alerts.sent", robot=self.name, alerts=message.alerts)
+
+
+def sent(robot: Robot, title: str, text: str, now: datetime) -> tuple[Outcome, str]:
+    """Send a message, and return what its platform answers, and by what code. Raises `Unavailable` where it does not answer."""
+    post = robots.post(robot, title, text, now)
+    try:
+        # No redirect is followed: the secret goes nowhere else.
+        answer = httpx.post(
+            post.url,
+            content=post.content,
+            headers={"Content-Type": "application/json; charset=utf-8"},
+            timeout=TIMEOUT_SECONDS,
+            follow_redirects=False,
+        )
+    except httpx.HTTPError as error:
+        raise Unavailable(f"the robot does not answer ({type(error).__name__})") from None
+    return robots.outcome(robot.kind, answer.status_code, answer.content)
 
 
 def forget_others(connection: Connection, names: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """Robots of group chats: where one is reached, how a message to it is written and signed, and what its answer means.
 
-* WeCom: the address is the secret. https://developer.work.weixin.qq.com/document/path/91770
-* DingTalk: signed in the address, by the key over time and key. https://open.dingtalk.com/document/robots/custom-robot-access
-* Feishu and Lark: signed in the body, by time and key over nothing. https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot
+* WeCom: the address is the secret. developer.work.weixin.qq.com/document/path/91770
+* DingTalk: signed in the address, by the key over time and key. open.dingtalk.com/document/robots/custom-robot-access
+* Feishu and Lark: signed in the body, by time and key over nothing. open.feishu.cn/document/client-docs/bot-v3/add-custom-bot
 
 Nothing here reads or writes but the file that declares them.
 """

@@ -20,8 +20,8 @@ APART_SECONDS_MAX = 3_600
 
 @dataclass
 class Group:
-    """A group chat with a robot of each platform; *taken* are the messages that everybody reads, and *failures* what it answers first
-    instead (`None`: it takes one)."""
+    """A group chat with a robot of each platform; *taken* is what everybody reads, *failures* what it answers first (`None`: it
+    takes one)."""
 
     secret: str = SECRET
     taken: list[dict[str, Any]] = field(default_factory=list)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 from starlette.responses import JSONResponse, Response
+from typer.testing import CliRunner
 
 from core import outbox
 from core.database import transaction
@@ -19,6 +20,7 @@ from core.outbox import Announcement
 from ingest.pace import Bucket
 from profiles import alert, intent
 from siyu import alerting, robots
+from siyu.__main__ import app
 from siyu.alerting import Alerting
 from siyu.robots import Kind, Robot
 from tests.api.world import NOW, World
@@ -100,7 +102,7 @@ def test_an_alert_is_signed_and_read_in_the_group(kind: Kind, scene: Scene) -> N
 
     assert (sent, robot.drain()) == (1, 0)
     (told,) = scene.read
-    assert "意向提醒（1）" in told
+    assert "意向提醒" in told
     assert "王 的意向升至 78 分，超过 60 分" in told
     assert "公司：Acme" in told
     assert "留资 +35 · 点击短信或邮件链接 +8" in told
@@ -124,7 +126,7 @@ def test_a_message_has_the_keyword_of_its_robot(kind: Kind, scene: Scene) -> Non
     scene.announce(78)
     robot.drain()
 
-    assert "四域 意向提醒（1）" in scene.read[0]
+    assert "四域 意向提醒" in scene.read[0]
 
 
 @pytest.mark.parametrize("kind", [Kind.DINGTALK, Kind.FEISHU])
@@ -309,3 +311,28 @@ def test_an_address_that_is_not_the_platforms_is_refused_without_telling_it(fiel
         robots.read(declared)
 
     assert "hidden" not in str(caught.value)
+
+
+def test_a_robot_can_be_tried_out_from_the_command_line(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declared = tmp_path / "alerts.toml"
+    declared.write_text(
+        f'[robots.sales]\nkind = "dingtalk"\nurl = "{URLS[Kind.DINGTALK]}"\nsecret = "{SECRET}"\napi_url = "{scene.address}"'
+    )
+    monkeypatch.setenv("SIYU_ALERTS_FILE", str(declared))
+    monkeypatch.setattr("siyu.commands.alerts.system_clock", lambda: NOW)
+
+    listed, sent, unknown = (
+        CliRunner().invoke(app, ["alerts", *words]) for words in (["list"], ["test", "sales"], ["test", "x"])
+    )
+
+    assert (listed.exit_code, sent.exit_code, unknown.exit_code) == (0, 0, 4)
+    assert SECRET not in listed.output
+    assert "this group will be told" in scene.read[0]
+
+    scene.group.secret = "another"
+    refused = CliRunner().invoke(app, ["alerts", "test", "sales"])
+
+    assert refused.exit_code == 1
+    assert "310000" in refused.output
