@@ -1,7 +1,6 @@
 """From what we know of companies to what is shown of them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 
 from api import company_schemas
@@ -50,7 +49,10 @@ def person(of: PersonId, card: Card, score: int, company: Company, *, clear: boo
         person_id=of,
         label=card.label(clear=clear),
         score=score,
-        because=[company_schemas.BecauseOut(**asdict(each)) for each in company.members[of]],
+        because=[
+            company_schemas.BecauseOut(ground=each.ground.value, said=each.said, by=each.by, at=each.at)
+            for each in company.members[of]
+        ],
     )
 
 

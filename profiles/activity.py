@@ -1,22 +1,27 @@
-"""What many people did lately, reduced to a score of each and to how much they did in each of the last weeks. Pure.
+"""What many people did lately, reduced to a score of each and to how much he did in each of the last weeks. Pure.
 
-The scores are those of `profiles.intent`, without the events behind them: of a hundred thousand people nobody looks at each.
+The scores are those of `profiles.intent`, without the events behind them: of a hundred thousand people nobody looks at each. So
+they are worked out in columns, a rule at a time.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import fsum
+from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from core.identifier import PersonId
-from profiles.intent import SCORE_MAX, Condition, Rule, Rules, horizon, types
+from profiles.intent import SCORE_MAX, Condition, Rules, horizon
 
 DAY_SECONDS = 86_400.0
 WEEK_SECONDS = 7 * DAY_SECONDS
 
-Deed = tuple[PersonId, str, float, Sequence[str | None]]
-"""Who did something, the type of the event, how many seconds ago, and its fields at `paths`, each as JSON."""
+Deed = Sequence[Any]
+"""Who did something (his id), the type of the event, how many seconds ago, and each of its fields at `paths` as JSON."""
+
+Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,54 +44,46 @@ def paths(rules: Rules) -> Mapping[str, frozenset[str]]:
 
 def active(deeds: Iterable[Deed], rules: Rules, weeks: int) -> Mapping[PersonId, Active]:
     """Return what *deeds*, in any order, come to, for each who did any, over *weeks*."""
-    ordered = list(rules.values())
-    looked_at = list(paths(rules))
-    by_type = {
-        type_: [(place, _terms(rule, looked_at), rule) for place, rule in enumerate(ordered) if type_ in rule.types]
-        for type_ in types(rules)
-    }
-    horizon_seconds = horizon(rules).total_seconds()
-    tallies: dict[PersonId, _Tally] = {}
-    for person, type_, ago_seconds, fields in deeds:
-        tally = tallies.get(person)
-        if tally is None:
-            tally = tallies[person] = _Tally([0.0] * len(ordered), [0] * weeks)
-        tally.deeds += 1
-        age, speaks_for_business = max(ago_seconds, 0.0), False
-        for place, terms, rule in by_type[type_]:
-            if not terms or _are_met(terms, fields):
-                if age <= horizon_seconds:
-                    tally.points[place] += rule.points * 0.5 ** (age / (rule.half_life_days * DAY_SECONDS))
-                speaks_for_business |= rule.points > 0
-        if speaks_for_business and age < weeks * WEEK_SECONDS:
-            tally.events[int(age / WEEK_SECONDS)] += 1
-    return {
-        person: Active(_score(tally.points, ordered), tally.events, tally.deeds) for person, tally in tallies.items()
-    }
+    columns = list(zip(*deeds, strict=True))
+    if not columns:
+        return {}
+    people, person = _numbered(columns[0])
+    kinds, kind = _numbered(columns[1])
+    age = np.maximum(np.array(columns[2], dtype=np.float64), 0.0)
+    fields = {path: [_said(field) for field in column] for path, column in zip(paths(rules), columns[3:], strict=True)}
+    is_fresh = age <= horizon(rules).total_seconds()
+    is_business = np.zeros(len(age), dtype=bool)
+    total = np.zeros(len(people))
+    for rule in rules.values():
+        rows = np.flatnonzero(np.isin(kind, [number for name, number in kinds.items() if name in rule.types]))
+        for path, condition in rule.conditions.items():
+            rows = _met(rows, fields[path], condition)
+        if rule.points > 0:
+            is_business[rows] = True
+        rows = rows[is_fresh[rows]]
+        points = rule.points * 0.5 ** (age[rows] / (rule.half_life_days * DAY_SECONDS))
+        total += np.clip(np.bincount(person[rows], points, len(people)), -rule.cap, rule.cap)
+    scores = np.rint(np.clip(total, 0.0, SCORE_MAX)).astype(int).tolist()
+    events = _by_week(person, age, is_business, len(people), weeks).tolist()
+    done = np.bincount(person).tolist()
+    return {each: Active(scores[place], events[place], done[place]) for each, place in people.items()}
 
 
-@dataclass(slots=True)
-class _Tally:
-    points: list[float]
-    events: list[int]
-    deeds: int = 0
+def _numbered(column: Sequence[Any]) -> tuple[Mapping[Any, int], Whole]:
+    """Return a number for each value in *column*, and the column of them."""
+    numbers: dict[Any, int] = {}
+    return numbers, np.array([numbers.setdefault(value, len(numbers)) for value in column], dtype=np.int64)
 
 
-_Terms = Sequence[tuple[int, Condition]]
+def _said(field: str | None) -> object:
+    return None if field is None else orjson.loads(field)
 
 
-def _terms(rule: Rule, looked_at: Sequence[str]) -> _Terms:
-    return [(looked_at.index(path), condition) for path, condition in rule.conditions.items()]
+def _met(rows: Whole, said: Sequence[object], condition: Condition) -> Whole:
+    return rows[[condition.holds(said[row]) for row in rows.tolist()]] if len(rows) else rows
 
 
-def _are_met(terms: _Terms, fields: Sequence[str | None]) -> bool:
-    for place, condition in terms:
-        field = fields[place]
-        if not condition.holds(None if field is None else orjson.loads(field)):
-            return False
-    return True
-
-
-def _score(points: Sequence[float], rules: Sequence[Rule]) -> int:
-    total = fsum(rule.capped(own) for rule, own in zip(rules, points, strict=True))
-    return round(max(0.0, min(float(SCORE_MAX), total)))
+def _by_week(person: Whole, age: NDArray[np.float64], is_business: NDArray[np.bool_], people: int, weeks: int) -> Whole:
+    rows = np.flatnonzero(is_business & (age < weeks * WEEK_SECONDS))
+    week = (age[rows] / WEEK_SECONDS).astype(np.int64)
+    return np.bincount(person[rows] * weeks + week, minlength=people * weeks).reshape(people, weeks)

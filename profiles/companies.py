@@ -41,6 +41,21 @@ class Mailbox:
     host: str
     at: datetime
 
+    @property
+    def ground(self) -> Ground:
+        """What kind of reason this is."""
+        return Ground.WORK_MAIL
+
+    @property
+    def said(self) -> str:
+        """What says for whom he works."""
+        return self.host
+
+    @property
+    def by(self) -> str:
+        """By what it is known."""
+        return self.identifier
+
 
 @dataclass(frozen=True, slots=True)
 class Naming:
@@ -49,19 +64,32 @@ class Naming:
     person: PersonId
     uid: EventUid
     at: datetime
-    ground: Ground
     name: str | None
     domain: str | None
+    ground: Ground = Ground.DECLARED
+
+    @property
+    def company(self) -> CompanyId | None:
+        """Which company is meant, as far as one is."""
+        domain = employer(self.domain) if self.domain else None
+        if domain:
+            return CompanyId(domain)
+        return named(self.name) if self.name and self.name.strip() else None
+
+    @property
+    def said(self) -> str:
+        """What says for whom he works."""
+        company = self.company
+        return str(self.domain if company and is_domain(company) else self.name)
+
+    @property
+    def by(self) -> str:
+        """By what it is known."""
+        return self.uid
 
 
-@dataclass(frozen=True, slots=True)
-class Because:
-    """Why somebody is of a company: *said* (a host, domain or name) by an identifier or an event, *by* its id."""
-
-    ground: Ground
-    said: str
-    by: str
-    at: datetime
+Because = Mailbox | Naming
+"""Why somebody is of a company."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +120,14 @@ class Suggestion:
 def rolled_up(mailboxes: Iterable[Mailbox], namings: Iterable[Naming]) -> Mapping[CompanyId, Company]:
     """Return all companies of which *mailboxes* and *namings*, in any order, know anybody."""
     members = _at_work(mailboxes)
-    named = list(namings)
-    for person, newest in _newest(named).items():
-        if person not in members and (found := _company(newest)):
-            said = newest.domain if is_domain(found) else newest.name
-            members[person] = [(found, Because(newest.ground, str(said), newest.uid, newest.at))]
+    meant = [(company, naming) for naming in namings if (company := naming.company)]
+    for company, newest in _newest(meant):
+        members.setdefault(newest.person, [(company, newest)])
     by_company: dict[CompanyId, dict[PersonId, list[Because]]] = defaultdict(lambda: defaultdict(list))
     for person, own in members.items():
         for company, because in own:
             by_company[company][person].append(because)
-    names = _names(named, members)
+    names = _names(meant, members)
     return {
         company: Company(company, str(company) if is_domain(company) else None, names.get(company, ()), own)
         for company, own in by_company.items()
@@ -139,41 +165,35 @@ def is_domain(company: CompanyId) -> bool:
 
 
 def _at_work(mailboxes: Iterable[Mailbox]) -> dict[PersonId, list[tuple[CompanyId, Because]]]:
-    found: dict[PersonId, list[tuple[CompanyId, Because]]] = defaultdict(list)
+    found: dict[PersonId, list[tuple[CompanyId, Because]]] = {}
     for box in mailboxes:
         if domain := employer(box.host):
-            because = Because(Ground.WORK_MAIL, box.host, box.identifier, box.at)
-            found[box.person].append((CompanyId(domain), because))
-    return {person: sorted(own, key=lambda each: (each[1].at, each[1].by)) for person, own in found.items()}
+            own = found.setdefault(box.person, [])
+            own.append((CompanyId(domain), box))
+            if len(own) > 1:
+                own.sort(key=lambda each: (each[1].at, each[1].by))
+    return found
 
 
-def _newest(namings: Iterable[Naming]) -> Mapping[PersonId, Naming]:
-    newest: dict[PersonId, Naming] = {}
-    for naming in namings:
+def _newest(meant: Iterable[tuple[CompanyId, Naming]]) -> Iterable[tuple[CompanyId, Naming]]:
+    newest: dict[PersonId, tuple[CompanyId, Naming]] = {}
+    for company, naming in meant:
         known = newest.get(naming.person)
-        if _company(naming) and (known is None or (known.at, known.uid) < (naming.at, naming.uid)):
-            newest[naming.person] = naming
-    return newest
-
-
-def _company(naming: Naming) -> CompanyId | None:
-    domain = employer(naming.domain) if naming.domain else None
-    if domain:
-        return CompanyId(domain)
-    return named(naming.name) if naming.name and naming.name.strip() else None
+        if known is None or (known[1].at, known[1].uid) < (naming.at, naming.uid):
+            newest[naming.person] = company, naming
+    return newest.values()
 
 
 def _names(
-    namings: Iterable[Naming], members: Mapping[PersonId, Sequence[tuple[CompanyId, Because]]]
+    meant: Iterable[tuple[CompanyId, Naming]], members: Mapping[PersonId, Sequence[tuple[CompanyId, Because]]]
 ) -> Mapping[CompanyId, Sequence[str]]:
     """Return by what names companies are called: in one breath with the domain, or by one who works there."""
     said: dict[CompanyId, set[tuple[str, PersonId]]] = defaultdict(set)
-    for naming in namings:
-        meant = _company(naming)
-        if meant and naming.name and naming.name.strip():
-            own = {company for company, _ in members.get(naming.person, ()) if is_domain(company)}
-            for company in {meant} | (own if len(own) == 1 and not is_domain(meant) else set()):
-                said[company].add((naming.name.strip(), naming.person))
+    for company, naming in meant:
+        if naming.name and naming.name.strip():
+            own = {each for each, _ in members.get(naming.person, ()) if is_domain(each)}
+            for each in {company} | (own if len(own) == 1 and not is_domain(company) else set()):
+                said[each].add((naming.name.strip(), naming.person))
     counted = {company: Counter(name for name, _ in people) for company, people in said.items()}
     return {
         company: sorted(names, key=lambda name: (-names[name], name))[:NAMES_MAX] for company, names in counted.items()

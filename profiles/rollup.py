@@ -1,6 +1,6 @@
 """Companies in the database: who is of which, and how much business there is with them, read when it is asked for."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -52,8 +52,7 @@ class Judging:
 
     def active(self, connection: Connection, people: Collection[PersonId]) -> Mapping[PersonId, Active]:
         """Return what those of *people* (of present ids) did who did anything that intent is judged by."""
-        deeds = self._deeds(connection, people) if people else ()
-        found = activity.active(deeds, self.scoring.rules, self.rules.weeks)
+        found = activity.active(self._deeds(connection, people), self.scoring.rules, self.rules.weeks)
         # Of who did very much intent looks at the newest only.
         busy = [person for person, active in found.items() if active.deeds > SIGNALS_MAX]
         scores = self.scoring.of_people(connection, busy)
@@ -63,7 +62,9 @@ class Judging:
         own = {person: active[person] for person in company.members if person in active}
         return Judged(company, company_intent.judge(own, self.rules), own)
 
-    def _deeds(self, connection: Connection, people: Collection[PersonId]) -> Iterator[Deed]:
+    def _deeds(self, connection: Connection, people: Collection[PersonId]) -> Sequence[Deed]:
+        if not people:
+            return []
         rules, now = self.scoring.rules, self.scoring.now
         horizon = max(intent.horizon(rules), timedelta(weeks=self.rules.weeks))
         asked: dict[str, object] = {
@@ -76,16 +77,14 @@ class Judging:
         for place, (path, types) in enumerate(activity.paths(rules).items()):
             asked |= {f"path{place}": path.split("."), f"types{place}": array(sorted(types))}
             fields += _FIELD.format(place=place)
-        found = connection.execute(text(_DEEDS.format(fields=fields)), asked)
-        for row in found:
-            yield row[0], row[1], row[2], row[3:]
+        return connection.execute(text(_DEEDS.format(fields=fields)), asked).all()
 
 
 def everyone(connection: Connection) -> Mapping[CompanyId, Company]:
     """Return all companies with all of their people."""
     boxes = (Mailbox(*row) for row in connection.execute(text(_MAILBOXES)))
     namings = (
-        Naming(row[0], row[1], row[2], Ground.WECOM_CORP if row[3] else Ground.DECLARED, row[4], row[5])
+        Naming(row[0], row[1], row[2], row[3], row[4], Ground.WECOM_CORP if row[5] else Ground.DECLARED)
         for row in connection.execute(text(_NAMINGS))
     )
     return rolled_up(boxes, namings)
@@ -106,8 +105,8 @@ _MAILBOXES = """
 
 # What a corp says of its customer's own corp is what WeCom knows; all else is said by somebody.
 _NAMINGS = """
-    SELECT owner.person_id::text, uid::text, occurred_at,
-           channel = 'wecom' AND body ->> 'strength' = 'platform', body #>> '{company,name}', body #>> '{company,domain}'
+    SELECT owner.person_id::text, uid::text, occurred_at, body #>> '{company,name}', body #>> '{company,domain}',
+           channel = 'wecom' AND body ->> 'strength' = 'platform'
       FROM touchpoint JOIN identifier AS owner ON owner.id = touchpoint.anchor AND owner.standing IN (0, 3)
      WHERE (body -> 'company') IS NOT NULL
 """

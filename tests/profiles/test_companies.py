@@ -24,9 +24,7 @@ times = st.integers(0, 3).map(lambda day: NOW + timedelta(days=day))
 hosts = st.sampled_from(["acme.com", "mail.acme.com", "qq.com", "b.cn"])
 uids = st.integers(0, 99).map(lambda number: EventUid(str(number)))
 mailboxes = st.builds(Mailbox, people, hosts.map(IdentifierId), hosts, st.just(NOW))
-namings = st.builds(
-    Naming, people, uids, times, st.just(Ground.DECLARED), st.sampled_from([None, "Acme", "B"]), st.none() | hosts
-)
+namings = st.builds(Naming, people, uids, times, st.sampled_from([None, "Acme", "B"]), st.none() | hosts)
 
 
 def active(score: int, *events: int) -> Active:
@@ -114,7 +112,7 @@ def test_an_exact_name_is_not_told_apart_by_spaces_and_widths_only() -> None:
 
 def test_a_mailbox_at_work_outdoes_what_is_declared() -> None:
     box = Mailbox(ANN, IdentifierId("m"), "mail.acme.com", NOW)
-    says = Naming(ANN, EventUid("e"), NOW, Ground.DECLARED, "Acme Ltd", None)
+    says = Naming(ANN, EventUid("e"), NOW, "Acme Ltd", None)
 
     (company,) = rolled_up([box], [says]).values()
 
@@ -125,7 +123,7 @@ def test_a_mailbox_at_work_outdoes_what_is_declared() -> None:
 
 
 def test_a_declared_domain_of_free_mail_leaves_the_name() -> None:
-    says = Naming(ANN, EventUid("e"), NOW, Ground.DECLARED, "Acme", "qq.com")
+    says = Naming(ANN, EventUid("e"), NOW, "Acme", "qq.com")
 
     (company,) = rolled_up([], [says]).values()
 
