@@ -100,7 +100,7 @@ def openapi() -> Mapping[str, Any]:
         index=BlindIndex(b""),
         clock=system_clock,
         channels=Channels(),
-        robots={},
+        group_robots={},
     )
     return application(system, set(Role)).openapi()
 

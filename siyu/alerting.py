@@ -32,8 +32,8 @@ from ingest.pace import Bucket
 from profiles import alert, people, profile
 from profiles.alert import Alert
 from profiles.profile import Card
-from siyu import robots
-from siyu.robots import Outcome, Robot
+from siyu import group_robots
+from siyu.group_robots import GroupRobot, Outcome
 
 SINKS = "alerts "  # and the robot's name
 READ_ROWS_MAX = 100
@@ -68,7 +68,7 @@ class Alerting:
     """Tells the *robot* called *name*; *labels* are those of the rules of intent, by language."""
 
     name: str
-    robot: Robot
+    robot: GroupRobot
     engine: Engine
     labels: Labels
     clock: Clock
@@ -182,9 +182,9 @@ class Alerting:
                 _log.info("alerts.sent", robot=self.name, alerts=message.alerts)
 
 
-def sent(robot: Robot, title: str, text: str, now: datetime) -> tuple[Outcome, str]:
+def sent(robot: GroupRobot, title: str, text: str, now: datetime) -> tuple[Outcome, str]:
     """Send a message, and return what its platform answers, and by what code. Raises `Unavailable` where it does not answer."""
-    post = robots.post(robot, title, text, now)
+    post = group_robots.post(robot, title, text, now)
     try:
         # No redirect is followed: the secret goes nowhere else.
         answer = httpx.post(
@@ -196,7 +196,7 @@ def sent(robot: Robot, title: str, text: str, now: datetime) -> tuple[Outcome, s
         )
     except httpx.HTTPError as error:
         raise Unavailable(f"the robot does not answer ({type(error).__name__})") from None
-    return robots.outcome(robot.kind, answer.status_code, answer.content)
+    return group_robots.outcome(robot.kind, answer.status_code, answer.content)
 
 
 def forget_others(connection: Connection, names: Sequence[str]) -> None:

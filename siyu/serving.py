@@ -153,7 +153,7 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("refusals", keeping_refusals(system))
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
     with transaction(system.engine) as connection:
-        alerting.forget_others(connection, list(system.robots))
+        alerting.forget_others(connection, list(system.group_robots))
     for each in alertings(system):
         background.start(each.sink, each.run)
     for name, loop in enrichment_of(system).loops():
@@ -170,7 +170,7 @@ def enrichment_of(system: System) -> Enrichment:
 def alertings(system: System) -> Sequence[Alerting]:
     """Return what tells the robots of *system* about intent."""
     labels = {name: rule.labels for name, rule in system.intent_rules.items()}
-    return [Alerting(name, robot, system.engine, labels, system.clock) for name, robot in system.robots.items()]
+    return [Alerting(name, robot, system.engine, labels, system.clock) for name, robot in system.group_robots.items()]
 
 
 def carrying_out(system: System) -> Callable[[threading.Event], None]:

@@ -21,10 +21,10 @@ from ingest.channels import Channels
 from profiles import company_intent, frequency, intent
 from profiles.scoring import Scoring
 from siyu import (
-    robots,
+    group_robots,
     tables,  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
 )
-from siyu.robots import Robot
+from siyu.group_robots import GroupRobot
 from stitcher import rules
 from stitcher.rules import Rules
 from stitcher.worker import Stitcher
@@ -50,7 +50,7 @@ class System:
     index: BlindIndex
     clock: Clock
     channels: Channels
-    robots: Mapping[str, Robot]
+    group_robots: Mapping[str, GroupRobot]
 
     @property
     def scoring(self) -> Scoring:
@@ -70,7 +70,7 @@ def opened() -> Iterator[System]:
     intent_rules = _read(chosen.intent_file, "SIYU_INTENT_FILE", intent.read, intent.shipped)
     frequency_rules = _read(chosen.frequency_file, "SIYU_FREQUENCY_FILE", frequency.read, frequency.shipped)
     company_rules = _read(chosen.companies_file, "SIYU_COMPANIES_FILE", company_intent.read, company_intent.shipped)
-    told = robots.read(chosen.alerts_file)
+    told = group_robots.read(chosen.alerts_file)
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -92,7 +92,7 @@ def opened() -> Iterator[System]:
                 index=index,
                 clock=system_clock,
                 channels=accounts,
-                robots=told,
+                group_robots=told,
             )
         finally:
             log.close()

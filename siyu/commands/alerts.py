@@ -8,8 +8,8 @@ from core import settings
 from core.clock import system_clock
 from core.errors import NotFound
 from profiles import alert
-from siyu import alerting, robots
-from siyu.robots import Outcome
+from siyu import alerting, group_robots
+from siyu.group_robots import Outcome
 from siyu.terminal import Exit, answering, err, out, say, write_json, write_table
 
 app = typer.Typer(help="Robots of group chats that are told about intent.", no_args_is_help=True)
@@ -27,7 +27,7 @@ def listing(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
             "language": robot.language,
             "signed": bool(robot.secret),
         }
-        for name, robot in robots.read(settings.load().alerts_file).items()
+        for name, robot in group_robots.read(settings.load().alerts_file).items()
     ]
     if as_json:
         write_json(rows)
@@ -39,7 +39,7 @@ def listing(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
 def try_out(name: Annotated[str, typer.Argument(help="the robot, as the file calls it")]) -> None:
     """Send a message to the group of a robot, and say what the platform answers."""
     with answering():
-        robot = robots.read(settings.load().alerts_file).get(name)
+        robot = group_robots.read(settings.load().alerts_file).get(name)
         if robot is None:
             raise NotFound("SIYU_ALERTS_FILE declares no robot of this name")
     text = say("a message to try with: this group will be told about intent")

@@ -1,6 +1,7 @@
 """Leads: opened once for everybody, followed up by version, and about who the person is now."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import Engine
 
 from core.database import transaction
 from core.directive import Kind
+from core.errors import Refused
 from core.identifier import IdentifierId, PersonId
 from core.keys import Scope
 from profiles import intent, leads
@@ -246,3 +248,32 @@ def test_notes_are_hidden_and_nothing_is_changed_without_the_right_to(
     assert "mother" not in marketer.get(f"/v1/leads/{lead['id']}").text
     changed(marketer, lead, 403, owner="Lin")
     assert marketer.post("/v1/leads", json={"person_id": world.person(A)}).status_code == 403
+
+
+def test_those_who_open_at_once_open_one(engine: Engine, world: World, seller: httpx.Client) -> None:
+    world.happens(A, type="form.submitted")
+
+    with ThreadPoolExecutor(4) as threads:
+        opened_ = list(threads.map(lambda _: crossing(engine, world, A), range(8)))
+
+    assert [lead is not None for lead in opened_].count(True) == 1
+    assert len(listed(seller)) == 1
+
+
+def test_of_those_who_change_the_same_version_at_once_one_does(engine: Engine, world: World) -> None:
+    world.happens(A)
+    lead = crossing(engine, world, A)
+    assert lead
+
+    def take(owner: str) -> bool:
+        try:
+            with transaction(engine) as connection:
+                leads.change(connection, lead.id, 1, {"owner": owner}, "tests", NOW)
+        except Refused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as threads:
+        done = list(threads.map(take, ["Lin", "Bo", "Wu", "Qi"]))
+
+    assert done.count(True) == 1

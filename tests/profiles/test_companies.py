@@ -23,7 +23,7 @@ people = st.sampled_from([PersonId(IdentifierId(each)) for each in "abcd"])
 times = st.integers(0, 3).map(lambda day: NOW + timedelta(days=day))
 hosts = st.sampled_from(["acme.com", "mail.acme.com", "qq.com", "b.cn"])
 uids = st.integers(0, 99).map(lambda number: EventUid(str(number)))
-mailboxes = st.builds(Mailbox, people, hosts.map(IdentifierId), hosts, st.just(NOW))
+mailboxes = st.builds(lambda person, host: Mailbox(person, IdentifierId(host), host, NOW), people, hosts)
 namings = st.builds(Naming, people, uids, times, st.sampled_from([None, "Acme", "B"]), st.none() | hosts)
 
 

@@ -1,5 +1,6 @@
 """Alerts reach the robots of group chats, signed as each platform asks, at least once, and tell nobody's name in full."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,13 +20,14 @@ from core.errors import InvalidSetting, Overloaded, Unavailable
 from core.outbox import Announcement
 from ingest.pace import Bucket
 from profiles import alert, intent
-from siyu import alerting, robots
+from siyu import alerting, group_robots
 from siyu.__main__ import app
 from siyu.alerting import Alerting
-from siyu.robots import Kind, Robot
+from siyu.group_robots import GroupRobot, Kind
 from tests.api.world import NOW, World
 from tests.ingest.loopback import listening
-from tests.siyu.robot import SECRET, TOKEN, Group, words
+from tests.siyu.group_robot import SECRET, TOKEN, Group, words
+from tests.siyu.test_end_to_end import wait_until
 
 A, B = "user_id:ann", "user_id:bert"
 URLS = {
@@ -50,7 +52,7 @@ class Scene:
     def robot(self, kind: Kind = Kind.WECOM, **fields: Any) -> Alerting:
         """Return what tells a robot of *kind*, which heard of everything until now."""
         secret = {} if kind is Kind.WECOM else {"secret": SECRET}
-        robot = Robot(**{"kind": kind, "url": URLS[kind], "api_url": self.address, **secret, **fields})
+        robot = GroupRobot(**{"kind": kind, "url": URLS[kind], "api_url": self.address, **secret, **fields})
         told = Alerting(kind, robot, self.engine, LABELS, lambda: self.now, Bucket(1_000, 1_000), 0.01)
         told.drain()
         return told
@@ -286,10 +288,10 @@ def test_robots_are_declared_in_a_file_and_their_secrets_may_stand_in_others(tmp
         f'[robots.sales]\nkind = "dingtalk"\nurl_file = "{tmp_path}/url"\nsecret = "SEC1"\nthreshold = 70'
     )
 
-    robot = robots.read(declared)["sales"]
+    robot = group_robots.read(declared)["sales"]
 
     assert (robot.url, robot.secret, robot.threshold, robot.language) == (URLS[Kind.DINGTALK], "SEC1", 70, "zh")
-    assert robots.read(None) == {}
+    assert group_robots.read(None) == {}
 
 
 @pytest.mark.parametrize(
@@ -308,7 +310,7 @@ def test_an_address_that_is_not_the_platforms_is_refused_without_telling_it(fiel
     declared.write_text(f"[robots.sales]\n{fields}")
 
     with pytest.raises(InvalidSetting, match="SIYU_ALERTS_FILE") as caught:
-        robots.read(declared)
+        group_robots.read(declared)
 
     assert "hidden" not in str(caught.value)
 
@@ -336,3 +338,22 @@ def test_a_robot_can_be_tried_out_from_the_command_line(
 
     assert refused.exit_code == 1
     assert "310000" in refused.output
+
+
+def test_a_group_hears_while_siyu_runs_and_one_process_tells_it(scene: Scene) -> None:
+    first, second = scene.robot(), scene.robot()
+    stop = threading.Event()
+    threads = [threading.Thread(target=each.run, args=[stop]) for each in (first, second)]
+    for thread in threads:
+        thread.start()
+
+    scene.announce(78)
+    wait_until(lambda: bool(scene.read))
+    scene.announce(79)
+    wait_until(lambda: len(scene.read) == 2)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert len(scene.read) == 2

@@ -45,7 +45,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-class Robot(Account):
+class GroupRobot(Account):
     """A robot of a group: its *url* as the platform shows it, and the *secret* where it checks signatures.
 
     It hears of scores of *threshold* or more, with *falls* of those that fell too. A *keyword* is one that each message has to
@@ -77,7 +77,7 @@ class Declared(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    robots: dict[Name, Robot] = {}
+    robots: dict[Name, GroupRobot] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Post:
     content: bytes
 
 
-def post(robot: Robot, title: str, text: str, now: datetime) -> Post:
+def post(robot: GroupRobot, title: str, text: str, now: datetime) -> Post:
     """Return the message *text*, in Markdown, to *robot* as it is to be sent *now*."""
     title, text = _with_keyword(robot, title, text)
     match robot.kind:
@@ -118,7 +118,7 @@ def outcome(kind: Kind, status: int, content: bytes) -> tuple[Outcome, str]:
     return (Outcome.TOO_MANY if code in _TOO_MANY[kind] else Outcome.REFUSED), str(code)
 
 
-def read(path: Path | None) -> Mapping[str, Robot]:
+def read(path: Path | None) -> Mapping[str, GroupRobot]:
     """Read the robots declared in the file at *path* (`None`: there are none). Raises `InvalidSetting`."""
     if path is None:
         return {}
@@ -130,7 +130,7 @@ def read(path: Path | None) -> Mapping[str, Robot]:
     return read_rules(_DECLARED, written, "SIYU_ALERTS_FILE").robots
 
 
-def _post(robot: Robot, body: Mapping[str, Any], query: Mapping[str, str] | None = None) -> Post:
+def _post(robot: GroupRobot, body: Mapping[str, Any], query: Mapping[str, str] | None = None) -> Post:
     address = httpx.URL(robot.url).copy_merge_params(dict(query or {}))
     if robot.api_url:
         other = httpx.URL(robot.api_url)
@@ -152,7 +152,7 @@ def _signed_by_feishu(secret: str, now: datetime) -> Mapping[str, str]:
     return {"timestamp": timestamp, "sign": base64.b64encode(signature).decode()}
 
 
-def _with_keyword(robot: Robot, title: str, text: str) -> tuple[str, str]:
+def _with_keyword(robot: GroupRobot, title: str, text: str) -> tuple[str, str]:
     has_it = not robot.keyword or robot.keyword in title or robot.keyword in text
     return (title, text) if has_it else (f"{robot.keyword} {title}", text)
 
