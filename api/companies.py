@@ -61,7 +61,7 @@ Ranking = Annotated[tuple[Judging, Sequence[Judged]], Depends(ranking, scope="fu
 
 def company(connection: Snapshot, company_id: Annotated[_Id, Path()]) -> Company:
     """Return the company that the id in the path names. Raises `NotFound`."""
-    return rollup.found(rollup.everyone(connection), company_id)
+    return rollup.found(connection, CompanyId(company_id))
 
 
 Asked = Annotated[Company, Depends(company, scope="function")]
@@ -87,12 +87,11 @@ def listing(
 
 
 @router.get("/{company_id}")
-def show(here: Here, connection: Snapshot, company_id: Annotated[_Id, Path()]) -> company_schemas.CompanyFullOut:
+def show(here: Here, connection: Snapshot, company: Asked) -> company_schemas.CompanyFullOut:
     """Return one company: its intent with reasons, its names, and which others may be the same."""
-    everyone = rollup.everyone(connection)
-    found, judging = rollup.found(everyone, company_id), here.judging
-    alike = companies.suggestions(everyone, found, judging.rules.names.forms)
-    return company_shown.whole(judging.one(connection, found), alike, judging.scoring.now)
+    judging = here.judging
+    alike = companies.suggestions(rollup.everyone(connection), company, judging.rules.names.forms)
+    return company_shown.whole(judging.one(connection, company), alike, judging.scoring.now)
 
 
 @router.get("/{company_id}/people")

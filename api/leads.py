@@ -1,6 +1,6 @@
 """Following business up: leads about people and companies, who has them, and what became of them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Self
 from uuid import UUID
 
@@ -14,8 +14,9 @@ from api.context import Clear, Context, Here, Snapshot, Writer, Writing
 from api.lead_shown import About
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
+from core.errors import NotFound
 from profiles import leads, people, profile, rollup
-from profiles.companies import CompanyId
+from profiles.companies import Company, CompanyId
 from profiles.lead import Lead, LeadId, Status
 from profiles.leads import Wanted
 
@@ -95,7 +96,7 @@ def open_one(
     person = people.survivor(connection, str(opening.person_id)) if opening.person_id else None
     company = CompanyId(opening.company_id) if opening.company_id else None
     if company:
-        rollup.found(rollup.everyone(connection), company)
+        rollup.found(connection, company)
     lead, is_new = leads.open_about(
         connection, person, company, by=f"key:{by.id}", now=here.clock(), owner=opening.owner, note=opening.note
     )
@@ -128,7 +129,7 @@ def _about(here: Context, connection: Connection, found: Sequence[Lead]) -> Abou
     judging = here.judging
     persons = {lead.person for lead in found if lead.person}
     wanted = {lead.company for lead in found if lead.company}
-    everyone = rollup.everyone(connection) if wanted else {}
+    everyone = _companies(connection, wanted)
     known = [everyone[company] for company in wanted if company in everyone]
     return About(
         cards=profile.cards(connection, persons),
@@ -136,3 +137,13 @@ def _about(here: Context, connection: Connection, found: Sequence[Lead]) -> Abou
         companies={judged.company.id: judged for judged in judging.each(connection, known)},
         scoring=judging.scoring,
     )
+
+
+def _companies(connection: Connection, wanted: Collection[CompanyId]) -> Mapping[CompanyId, Company]:
+    """Return those of the companies *wanted* of which anybody is: one is read by itself, several with all others."""
+    if len(wanted) > 1:
+        return rollup.everyone(connection)
+    try:
+        return {company: rollup.found(connection, company) for company in wanted}
+    except NotFound:
+        return {}

@@ -11,7 +11,7 @@ from core.errors import NotFound
 from core.identifier import PersonId
 from profiles import activity, company_intent, intent
 from profiles.activity import Active, Deed
-from profiles.companies import Company, CompanyId, Ground, Mailbox, Naming, rolled_up
+from profiles.companies import Company, CompanyId, Ground, Mailbox, Naming, is_domain, rolled_up
 from profiles.company_intent import CompanyIntent, Rules
 from profiles.scoring import SIGNALS_MAX, Scoring
 
@@ -82,25 +82,56 @@ class Judging:
 
 def everyone(connection: Connection) -> Mapping[CompanyId, Company]:
     """Return all companies with all of their people."""
-    boxes = (Mailbox(*row) for row in connection.execute(text(_MAILBOXES)))
-    namings = (
+    return rolled_up(_mailboxes(connection, _EVERYBODYS), _namings(connection))
+
+
+def found(connection: Connection, company: CompanyId) -> Company:
+    """Return one company with all of its people, as `everyone` has it, without looking at everybody's mailboxes.
+
+    Whose mailbox is there or who names it may be of it: what he has and says besides decides. Raises `NotFound`.
+    """
+    namings = _namings(connection)
+    candidates = {naming.person for naming in namings if naming.company == company}
+    if is_domain(company):
+        backwards = company[::-1]
+        rows = connection.execute(text(_AT_DOMAIN), {"is": backwards, "below": f"{backwards}.%"})
+        candidates.update(rows.scalars())
+    boxes = _mailboxes(connection, _OF_PEOPLE, people=array(candidates))
+    known = rolled_up(boxes, [naming for naming in namings if naming.person in candidates])
+    if company not in known:
+        raise NotFound("nobody is known to be of a company with this id")
+    return known[company]
+
+
+def _mailboxes(connection: Connection, statement: str, **asked: object) -> Sequence[Mailbox]:
+    return [Mailbox(*row) for row in connection.execute(text(statement), asked)]
+
+
+def _namings(connection: Connection) -> Sequence[Naming]:
+    return [
         Naming(row[0], row[1], row[2], row[3], row[4], Ground.WECOM_CORP if row[5] else Ground.DECLARED)
         for row in connection.execute(text(_NAMINGS))
-    )
-    return rolled_up(boxes, namings)
+    ]
 
 
-def found(companies: Mapping[CompanyId, Company], company: str) -> Company:
-    """Return the one that bears this id. Raises `NotFound`."""
-    try:
-        return companies[CompanyId(company)]
-    except KeyError:
-        raise NotFound("nobody is known to be of a company with this id") from None
-
-
-_MAILBOXES = """
+_EVERYBODYS = """
     SELECT person_id::text, id::text, split_part(value, '@', 2), first_at
       FROM identifier WHERE namespace = 'email' AND standing IN (0, 3)
+"""
+
+_OF_PEOPLE = """
+    SELECT own.person_id::text, own.id::text, split_part(own.value, '@', 2), own.first_at
+      FROM unnest(CAST(:people AS uuid[])) AS asked(person)
+      JOIN identifier AS canonical ON canonical.id = asked.person
+      JOIN identifier AS own ON own.component_id = canonical.component_id AND own.person_id = asked.person
+     WHERE own.namespace = 'email' AND own.standing IN (0, 3)
+"""
+
+# Written backwards, a domain is the beginning of all that lies below it.
+_AT_DOMAIN = """
+    SELECT person_id::text FROM identifier
+     WHERE namespace = 'email' AND standing IN (0, 3)
+       AND (reverse(split_part(value, '@', 2)) = :is OR reverse(split_part(value, '@', 2)) LIKE :below)
 """
 
 # What a corp says of its customer's own corp is what WeCom knows; all else is said by somebody.

@@ -26,8 +26,10 @@ def asked(client: httpx.Client, path: str, **query: Any) -> dict[str, Any]:
 
 
 def judged(engine: Engine, after: timedelta = timedelta()) -> list[rollup.Judged]:
-    """Return all companies as they are judged some time after now."""
+    """Return all companies as they are judged some time after now; each by itself is the same."""
     with transaction(engine) as connection:
+        everyone = rollup.everyone(connection)
+        assert {company: rollup.found(connection, company) for company in everyone} == everyone
         return Judging(Scoring(intent.shipped(), NOW + after), company_intent.shipped()).all(connection)
 
 

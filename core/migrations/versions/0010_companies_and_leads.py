@@ -20,8 +20,9 @@ def upgrade() -> None:
     op.create_index(
         "identifier_mailbox_idx",
         "identifier",
-        ["person_id"],
+        [sa.literal_column("reverse(split_part(value, '@', 2))").label("backwards")],
         postgresql_where=sa.text("namespace = 'email'"),
+        postgresql_ops={"backwards": "text_pattern_ops"},
     )
     op.create_table(
         "lead",
