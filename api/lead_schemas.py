@@ -46,3 +46,27 @@ class LeadFullOut(LeadOut):
     """A lead with all that became of it, the latest first."""
 
     history: list[LeadChangeOut]
+
+
+class ResponseOut(BaseModel):
+    """How fast leads were answered: of those *opened*, *answered* ones, and those still *waiting*."""
+
+    owner: str | None = Field(description="null: all together, those without an owner among them.")
+    opened: int
+    answered: int
+    waiting: int
+    rate: float | None
+    median_seconds: float | None
+    p90_seconds: float | None = Field(description="Nine of ten were answered within.")
+
+
+class ResponsesOut(BaseModel):
+    """How fast leads opened from `from` until before `to` were answered; *numerator* and *denominator* say of what a rate is."""
+
+    numerator: str
+    denominator: str
+    from_: datetime | None = Field(serialization_alias="from")
+    to: datetime | None
+    as_of: datetime
+    total: ResponseOut
+    owners: list[ResponseOut]

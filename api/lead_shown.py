@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from api import company_shown, intent_shown, lead_schemas
 from core.identifier import PersonId
 from profiles.companies import CompanyId
 from profiles.intent import Intent
-from profiles.lead import Change, Lead
+from profiles.lead import Change, Lead, Responses
 from profiles.masking import HIDDEN
 from profiles.profile import Card
 from profiles.rollup import Judged
@@ -74,3 +75,30 @@ def _label(of: Lead, about: About, *, clear: bool) -> str:
 
 def _note(note: str | None, *, clear: bool) -> str | None:
     return note if clear or note is None else HIDDEN
+
+
+def responses(
+    total: Responses, owners: Sequence[Responses], since: datetime | None, until: datetime | None, as_of: datetime
+) -> lead_schemas.ResponsesOut:
+    """Show how fast leads were answered."""
+    return lead_schemas.ResponsesOut(
+        numerator="leads about which somebody was in touch",
+        denominator="leads opened from `from` until before `to`; several of one person that stand together count once",
+        from_=since,
+        to=until,
+        as_of=as_of,
+        total=_response(total),
+        owners=[_response(each) for each in owners],
+    )
+
+
+def _response(of: Responses) -> lead_schemas.ResponseOut:
+    return lead_schemas.ResponseOut(
+        owner=of.owner,
+        opened=of.opened,
+        answered=of.answered,
+        waiting=of.waiting,
+        rate=of.answered / of.opened if of.opened else None,
+        median_seconds=of.median.total_seconds() if of.median is not None else None,
+        p90_seconds=of.slow.total_seconds() if of.slow is not None else None,
+    )

@@ -15,7 +15,7 @@ from api.lead_shown import About
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
 from core.errors import NotFound
-from profiles import leads, people, profile, rollup
+from profiles import lead, leads, people, profile, rollup
 from profiles.companies import Company, CompanyId
 from profiles.lead import Lead, LeadId, Status
 from profiles.leads import Wanted
@@ -97,11 +97,23 @@ def open_one(
     company = CompanyId(opening.company_id) if opening.company_id else None
     if company:
         rollup.found(connection, company)
-    lead, is_new = leads.open_about(
+    opened, is_new = leads.open_about(
         connection, person, company, by=f"key:{by.id}", now=here.clock(), owner=opening.owner, note=opening.note
     )
     response.status_code = 201 if is_new else 200
-    return _whole(here, connection, lead, clear=clear)
+    return _whole(here, connection, opened, clear=clear)
+
+
+@router.get("/responses")
+def responses(
+    here: Here,
+    connection: Snapshot,
+    since: Annotated[AwareDatetime | None, Query(alias="from", description="Opened not before this time.")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="Opened before this time.")] = None,
+) -> lead_schemas.ResponsesOut:
+    """Return how fast somebody was in touch, in all and by owner."""
+    total, owners = lead.responses(leads.opened(connection, since, until))
+    return lead_shown.responses(total, owners, since, until, here.clock())
 
 
 @router.get("/{lead_id}")
@@ -116,19 +128,21 @@ def change(
 ) -> lead_schemas.LeadFullOut:
     """Change status, owner or note of a lead. Who has not seen its present version is refused."""
     fields = changing.model_dump(include=changing.model_fields_set - {"version"})
-    lead = leads.change(connection, LeadId(str(lead_id)), changing.version, fields, by=f"key:{by.id}", now=here.clock())
-    return _whole(here, connection, lead, clear=clear)
+    changed = leads.change(
+        connection, LeadId(str(lead_id)), changing.version, fields, by=f"key:{by.id}", now=here.clock()
+    )
+    return _whole(here, connection, changed, clear=clear)
 
 
-def _whole(here: Context, connection: Connection, lead: Lead, *, clear: bool) -> lead_schemas.LeadFullOut:
-    return lead_shown.whole(lead, leads.history(connection, lead.id), _about(here, connection, [lead]), clear=clear)
+def _whole(here: Context, connection: Connection, of: Lead, *, clear: bool) -> lead_schemas.LeadFullOut:
+    return lead_shown.whole(of, leads.history(connection, of.id), _about(here, connection, [of]), clear=clear)
 
 
 def _about(here: Context, connection: Connection, found: Sequence[Lead]) -> About:
     """Read what is known of those whom the leads *found* are about, all of it at once."""
     judging = here.judging
-    persons = {lead.person for lead in found if lead.person}
-    wanted = {lead.company for lead in found if lead.company}
+    persons = {each.person for each in found if each.person}
+    wanted = {each.company for each in found if each.company}
     everyone = _companies(connection, wanted)
     known = [everyone[company] for company in wanted if company in everyone]
     return About(

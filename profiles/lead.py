@@ -4,10 +4,12 @@ A lead is new until it has an owner; from then on it may become whatever the own
 The time of response is from when it was opened until somebody was first in touch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import ceil
 from typing import NewType
 
 from core.errors import InvalidEvent, Refused
@@ -75,6 +77,46 @@ class Change:
     at: datetime
     by: str
     fields: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Responses:
+    """How fast an *owner* (`None`: all together) was in touch about leads that were *opened*: *answered* are those in which he was,
+    *waiting* those that are open without; *median* and *slow* (of ten nine were faster) are of the former."""
+
+    owner: str | None
+    opened: int
+    answered: int
+    waiting: int
+    median: timedelta | None
+    slow: timedelta | None
+
+
+def responses(leads: Collection[Lead]) -> tuple[Responses, Sequence[Responses]]:
+    """Return how fast somebody was in touch about *leads*: all together, and by owner, who has most of them first."""
+    by_owner: dict[str, list[Lead]] = defaultdict(list)
+    for lead in leads:
+        if lead.owner:
+            by_owner[lead.owner].append(lead)
+    ranked = sorted(by_owner, key=lambda owner: (-len(by_owner[owner]), owner))
+    return _responses(None, leads), [_responses(owner, by_owner[owner]) for owner in ranked]
+
+
+def _responses(owner: str | None, leads: Collection[Lead]) -> Responses:
+    took = sorted(lead.response for lead in leads if lead.response is not None)
+    return Responses(
+        owner,
+        opened=len(leads),
+        answered=len(took),
+        waiting=sum(lead.response is None and not lead.status.is_closed for lead in leads),
+        median=_quantile(took, 0.5),
+        slow=_quantile(took, 0.9),
+    )
+
+
+def _quantile(took: Sequence[timedelta], share: float) -> timedelta | None:
+    """Return the least of *took* (sorted) within which at least *share* of them lie."""
+    return took[max(ceil(share * len(took)) - 1, 0)] if took else None
 
 
 def changed(lead: Lead, fields: Mapping[str, str | None], now: datetime) -> Lead:

@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import JSON, Column, Connection, DateTime, Index, Integer, Table, Text, Uuid, text
 
 from core.database import AnyRow, metadata, run
-from core.errors import NotFound, Refused
+from core.errors import InvalidEvent, NotFound, Refused
 from core.identifier import PersonId
 from profiles.companies import CompanyId
 from profiles.intent import Intent
@@ -46,6 +46,7 @@ lead_change_table = Table(
 )
 
 CHANGES_MAX = 1_000  # of one lead that are shown
+LEADS_MAX = 100_000  # that a time of response is worked out from
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,18 @@ def listing(connection: Connection, wanted: Wanted, after: tuple[datetime, LeadI
     place = {"at": after[0] if after else None, "id": after[1] if after else None}
     asked = {**asdict(wanted), **place, "most": most}
     return _selected(connection, f"{condition} ORDER BY opened_at DESC, id DESC LIMIT :most", asked)
+
+
+def opened(connection: Connection, since: datetime | None, until: datetime | None) -> Sequence[Lead]:
+    """Return the leads opened with *since* ≤ time < *until* (`None`: no bound). Raises `InvalidEvent` where there are too many."""
+    condition = """
+        (CAST(:since AS timestamptz) IS NULL OR opened_at >= :since)
+    AND (CAST(:until AS timestamptz) IS NULL OR opened_at < :until) LIMIT :most
+    """
+    known = _selected(connection, condition, {"since": since, "until": until, "most": LEADS_MAX + 1})
+    if len(known) > LEADS_MAX:
+        raise InvalidEvent("too_many_leads", f"more than {LEADS_MAX:,} leads are too many to look at")
+    return known
 
 
 def change(

@@ -139,7 +139,7 @@ _NAMINGS = """
     SELECT owner.person_id::text, uid::text, occurred_at, body #>> '{company,name}', body #>> '{company,domain}',
            channel = 'wecom' AND body ->> 'strength' = 'platform'
       FROM touchpoint JOIN identifier AS owner ON owner.id = touchpoint.anchor AND owner.standing IN (0, 3)
-     WHERE (body -> 'company') IS NOT NULL
+     WHERE json_typeof(body -> 'company') = 'object'
 """
 
 # An event is read only where a rule looks into it.

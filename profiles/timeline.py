@@ -49,7 +49,7 @@ touchpoint_table = Table(
         "anchor",
         postgresql_where=text("type IN ('order.paid', 'mini_program.paid', 'live.ordered', 'order.refunded')"),
     ),
-    Index("touchpoint_company_idx", "anchor", postgresql_where=text("(body -> 'company') IS NOT NULL")),
+    Index("touchpoint_company_idx", "anchor", postgresql_where=text("json_typeof(body -> 'company') = 'object'")),
     Index(
         "touchpoint_beside_idx",
         "beside",

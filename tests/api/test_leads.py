@@ -277,3 +277,30 @@ def test_of_those_who_change_the_same_version_at_once_one_does(engine: Engine, w
         done = list(threads.map(take, ["Lin", "Bo", "Wu", "Qi"]))
 
     assert done.count(True) == 1
+
+
+def test_the_time_of_response_is_told_in_all_and_by_owner(engine: Engine, world: World, seller: httpx.Client) -> None:
+    for hours in range(1, 5):
+        world.happens(f"user_id:u{hours}")
+        crossing(engine, world, f"user_id:u{hours}", -hours * HOUR)
+    first, second, third, _ = listed(seller)
+    for lead, owner in ((first, "Lin"), (second, "Lin"), (third, "Bo")):
+        changed(seller, lead, owner=owner, status="contacted")
+
+    told = seller.get("/v1/leads/responses").json()
+    early = seller.get("/v1/leads/responses", params={"to": (NOW - 3 * HOUR).isoformat()}).json()
+
+    assert told["total"] == {
+        "owner": None,
+        "opened": 4,
+        "answered": 3,
+        "waiting": 1,
+        "rate": 0.75,
+        "median_seconds": 7_200.0,
+        "p90_seconds": 10_800.0,
+    }
+    assert [(each["owner"], each["opened"], each["median_seconds"]) for each in told["owners"]] == [
+        ("Lin", 2, 3_600.0),
+        ("Bo", 1, 10_800.0),
+    ]
+    assert (early["total"]["opened"], early["total"]["rate"], early["total"]["p90_seconds"]) == (1, 0.0, None)

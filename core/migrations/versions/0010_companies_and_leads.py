@@ -15,7 +15,7 @@ def upgrade() -> None:
         "touchpoint_company_idx",
         "touchpoint",
         ["anchor"],
-        postgresql_where=sa.text("(body -> 'company') IS NOT NULL"),
+        postgresql_where=sa.text("json_typeof(body -> 'company') = 'object'"),
     )
     op.create_index(
         "identifier_mailbox_idx",
