@@ -8,16 +8,14 @@ from collections.abc import AsyncIterator
 from datetime import date, datetime
 from typing import Annotated
 
-import anyio
 from fastapi import APIRouter, Depends, Query
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
 from api import metrics_schemas, metrics_shown
-from api.context import TURN_SECONDS_MAX, Context, Here, Reader, turn
+from api.context import Context, Here, Reader, one_at_a_time, turn
 from api.metrics_shown import Question
 from api.reading import reading
-from core.errors import Overloaded
 from core.event import Currency
 from profiles import orders
 from profiles.purchases import ZONE, Purchases
@@ -51,17 +49,10 @@ Asked = Annotated[Question, Depends(question)]
 
 async def purchases(here: Here, _: Reader, asked: Asked) -> AsyncIterator[Purchases]:
     """Wait for one's turn, and read what was bought. Raises `Overloaded` where others take too long."""
-    try:
-        with anyio.fail_after(TURN_SECONDS_MAX):
-            await here.measuring.acquire()
-    except TimeoutError:
-        raise Overloaded("other figures are being worked out", retry_after_seconds=10) from None
-    try:
+    async with one_at_a_time(here):
         async with turn(here):
             found = await run_in_threadpool(_read, here, asked.currency, asked.as_of)
         yield found
-    finally:
-        here.measuring.release()
 
 
 def _read(here: Context, currency: str, as_of: datetime) -> Purchases:

@@ -8,6 +8,7 @@ import typer
 
 from core.errors import SiyuError
 from siyu.commands import (
+    alerts,
     article,
     channels,
     directives,
@@ -39,6 +40,7 @@ for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, 
     app.command()(command)
 app.add_typer(person.app, name="person")
 app.add_typer(directives.app, name="directives")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(article.app, name="article")
 app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
