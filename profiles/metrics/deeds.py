@@ -55,7 +55,8 @@ class Words:
     @property
     def said_nothing(self) -> Rows:
         """Which rows have no word."""
-        return self.code == NOTHING
+        rows: Rows = self.code == NOTHING
+        return rows
 
     def name(self, code: int) -> str | None:
         """Return the word of *code*."""
@@ -105,9 +106,9 @@ class Deeds:
 
     def by_person(self) -> Iterator[tuple[int, slice]]:
         """Yield each person who did anything, with his rows."""
-        starts = np.flatnonzero(np.diff(self.person, prepend=NOBODY - 1)).tolist()
-        for start, end in zip(starts, [*starts[1:], len(self)], strict=True):
-            yield int(self.person[start]), slice(start, end)
+        people, starts = np.unique(self.person, return_index=True)
+        ends = np.append(starts, len(self))[1:]
+        yield from zip(people.tolist(), map(slice, starts.tolist(), ends.tolist()), strict=True)
 
 
 @dataclass(frozen=True, slots=True)

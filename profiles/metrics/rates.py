@@ -117,8 +117,9 @@ def _parted(deeds: Deeds, by: str | None) -> Iterator[tuple[str | None, Deeds]]:
     words = deeds.words[by]
     order = np.argsort(words.code, kind="stable")
     codes, starts = np.unique(words.code[order], return_index=True)
-    for code, rows in zip(codes.tolist(), np.split(order, starts[1:]), strict=True):
-        yield words.name(code), deeds.kept(rows)
+    ends = np.append(starts, len(order))[1:]
+    for code, start, end in zip(codes.tolist(), starts.tolist(), ends.tolist(), strict=True):
+        yield words.name(code), deeds.kept(order[start:end])
 
 
 def _rates(channel: str, of: str | None, deeds: Deeds, robots: Deeds, last: Whole) -> Rates:

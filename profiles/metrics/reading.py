@@ -93,14 +93,14 @@ def robots(connection: Connection, since: datetime, until: datetime) -> int:
 
 
 def entrances(connection: Connection, since: datetime, until: datetime) -> Sequence[tuple[str, str]]:
-    """Return, for each person whose first event was with *since* ≤ time < *until*, its channel, and that of his last event of all."""
+    """Return, for each person whose first event was with *since* ≤ time < *until*, its channel, and that of his last one."""
     asked = {"since": stamp(since), "until": stamp(until)}
     return [(row[0], row[1]) for row in connection.execute(_ENTRANCES, asked)]
 
 
 def spreads(connection: Connection, since: datetime, until: datetime, only: str | None) -> Sequence[Spread]:
-    """Return how the articles spread that were first heard of with *since* ≤ time < *until*, the newest first and at
-    most `ARTICLES_MAX`; or *only* the one of this id, whenever that was (none where nobody knows it)."""
+    """Return how the articles spread that were first touched with *since* ≤ time < *until*, the newest first and at
+    most `ARTICLES_MAX`; or *only* the one of this id, whenever that was (none where nobody did)."""
     articles = connection.execute(_ARTICLES, {"since": since, "until": until, "only": only, "most": ARTICLES_MAX}).all()
     touches: dict[str, list[Touch]] = {row.id: [] for row in articles}
     for row in connection.execute(_TOUCHES, {"ids": list(touches)}):
@@ -137,11 +137,15 @@ _ENTRANCES = text(
      GROUP BY person_id HAVING min(first_at) >= :since AND min(first_at) < :until
     """  # noqa: S608 - no value in it
 )
+# When an article was first heard of is asked of those who touched it: its own row does not take back what is retracted.
 _ARTICLES = text(
     """
-    SELECT id, title, first_at, bot_reads FROM article
-     WHERE id = :only OR (CAST(:only AS text) IS NULL AND first_at >= :since AND first_at < :until)
-     ORDER BY first_at DESC, id DESC LIMIT :most
+    SELECT id, title, touched.first_at, bot_reads
+      FROM (SELECT article_id, min(entered_at) AS first_at FROM article_touch
+             WHERE CAST(:only AS text) IS NULL OR article_id = :only GROUP BY article_id) AS touched
+      JOIN article ON article.id = touched.article_id
+     WHERE id = :only OR (touched.first_at >= :since AND touched.first_at < :until)
+     ORDER BY touched.first_at DESC, id DESC LIMIT :most
     """
 )
 # Who touched them, and by whose links: as `profiles.audience` has it for one.

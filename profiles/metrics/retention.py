@@ -83,7 +83,7 @@ def retention(days: Deeds, period: Period, since: int, until: int, today: int, p
 
 
 def _begun(days: Deeds, period: Period) -> Whole:
-    """Return the period in which each person began; before all time for those who did not."""
+    """Return the period in which each person began; after all time for those who did not."""
     never = np.iinfo(np.int64).max // 2
     first = np.full(len(days.people), never, dtype=np.int64)
     begins = days.numbers["begins"] == 1
