@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, decisions, directives, metrics, people, probes, reviews, stream
+from api import articles, behaviour, decisions, directives, metrics, people, probes, reviews, stream
 from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
@@ -83,6 +83,7 @@ def answering() -> list[APIRouter]:
         reviews.router,
         articles.router,
         metrics.router,
+        behaviour.router,
         stream.router,
         probes.router,
     ]

@@ -5,6 +5,7 @@ seconds of a processor, in a thread, and the database has nothing to do with it.
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta, timezone
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from api.reading import reading
 from core.errors import Overloaded
 from core.event import Currency
 from profiles import orders
+from profiles.metrics.pareto import pareto as spread
 from profiles.purchases import Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
@@ -51,19 +53,26 @@ async def question(
 Asked = Annotated[Question, Depends(question)]
 
 
-async def purchases(here: Here, _: Reader, asked: Asked) -> AsyncIterator[Purchases]:
-    """Wait for one's turn, and read what was bought. Raises `Overloaded` where others take too long."""
+@asynccontextmanager
+async def measuring(here: Context) -> AsyncIterator[None]:
+    """Wait until one may work out a figure. Raises `Overloaded` where others take too long."""
     try:
         with anyio.fail_after(TURN_SECONDS_MAX):
             await here.measuring.acquire()
     except TimeoutError:
         raise Overloaded("other figures are being worked out", retry_after_seconds=10) from None
     try:
+        yield
+    finally:
+        here.measuring.release()
+
+
+async def purchases(here: Here, _: Reader, asked: Asked) -> AsyncIterator[Purchases]:
+    """Wait for one's turn, and read what was bought."""
+    async with measuring(here):
         async with turn(here):
             found = await run_in_threadpool(_read, here, asked.currency, asked.as_of)
         yield found
-    finally:
-        here.measuring.release()
 
 
 def _read(here: Context, currency: str, as_of: datetime) -> Purchases:
@@ -78,6 +87,12 @@ Bought = Annotated[Purchases, Depends(purchases, scope="function")]
 def rfm(asked: Asked, bought: Bought) -> metrics_schemas.RfmOut:
     """Return how recently, how often and for how much people bought from `from` until before `to`, as scores from 1 to 5."""
     return metrics_shown.rfm(asked, bought, scored(bought.made(*asked.days)))
+
+
+@router.get("/pareto")
+def pareto(asked: Asked, bought: Bought) -> metrics_schemas.ParetoOut:
+    """Return how much of what was bought from `from` until before `to` comes from the few who spend most."""
+    return metrics_shown.pareto(asked, bought, spread(bought.made(*asked.days)))
 
 
 @router.get("/repurchase")

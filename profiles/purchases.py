@@ -21,7 +21,7 @@ DAYS_A_WEEK = 7
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Payments that are no purchase of anybody here: those that *robots* reported, and those of *nobody* known."""
+    """Events that are in no figure of people: those that *robots* reported, and those of *nobody* known."""
 
     robots: int
     nobody: int

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.event import TYPES
 from core.identifier import IdentifierId, PersonId
+from profiles.purchases import LeftOut
 
 Whole = NDArray[np.int64]
 Rows = NDArray[np.bool_]
@@ -92,6 +93,11 @@ class Deeds:
         )
 
     @property
+    def doers(self) -> int:
+        """How many people did anything."""
+        return len(np.unique(self.person))
+
+    @property
     def none(self) -> "Deeds":
         """No deeds, of the same people."""
         return self.kept(np.zeros(0, dtype=np.int64))
@@ -119,6 +125,11 @@ class Told:
     deeds: Deeds
     robots: Deeds
     nobodys: Deeds
+
+    @property
+    def left_out(self) -> LeftOut:
+        """How many events are in no figure of people."""
+        return LeftOut(len(self.robots), len(self.nobodys))
 
     def of_types(self, types: Collection[str]) -> "Told":
         """Return the events of *types*."""

@@ -17,6 +17,7 @@ from core.errors import InvalidEvent
 from profiles import sharetree
 from profiles.metrics.deeds import NOBODY, NOTHING, Told, Whole, Words, in_order
 from profiles.metrics.spread import Spread, spread
+from profiles.purchases import LeftOut
 from profiles.segments.sql import SUMMARIES, is_as
 from profiles.sharetree import Touch
 from profiles.summary import stamp
@@ -87,9 +88,10 @@ def days(connection: Connection, begins: Collection[str], types: Collection[str]
     return _read(connection, _DAYS, {**asked, **asked_more}, [], ["day", "events", "begins", "acts"])
 
 
-def robots(connection: Connection, since: datetime, until: datetime) -> int:
-    """Return how many events with *since* ≤ time < *until* are those of robots."""
-    return int(connection.execute(_ROBOTS, {"since": since, "until": until}).scalar_one())
+def left_out(connection: Connection, since: datetime, until: datetime) -> LeftOut:
+    """Return how many events of all types with *since* ≤ time < *until* are in no figure of people."""
+    row = connection.execute(_LEFT_OUT, {"since": since, "until": until}).one()
+    return LeftOut(row.robots, row.nobody)
 
 
 def entrances(connection: Connection, since: datetime, until: datetime) -> Sequence[tuple[str, str]]:
@@ -106,7 +108,13 @@ def spreads(connection: Connection, since: datetime, until: datetime, only: str 
     for row in connection.execute(_TOUCHES, {"ids": list(touches)}):
         touches[row.article_id].append(Touch(row.person, row.entered_at, row.sharer))
     return [
-        Spread(row.id, row.title, row.first_at, *spread(sharetree.grow(touches[row.id])), row.bot_reads)
+        Spread(
+            row.id,
+            row.title,
+            row.first_at,
+            *spread(sharetree.grow(touches[row.id])),
+            LeftOut(row.bot_reads, row.nameless_reads),
+        )
         for row in articles
     ]
 
@@ -120,9 +128,12 @@ _DAYS = """
              WHERE type = ANY(%(either)s) AND NOT void AND occurred_at < %(until)s) AS done
      GROUP BY person, robot, day LIMIT %(most)s
 """
-_ROBOTS = text(
-    "SELECT count(*) FROM touchpoint"
-    " WHERE verdict IS NOT NULL AND NOT void AND occurred_at >= :since AND occurred_at < :until"
+_LEFT_OUT = text(
+    """
+    SELECT count(*) FILTER (WHERE verdict IS NOT NULL) AS robots, count(*) FILTER (WHERE verdict IS NULL) AS nobody
+      FROM touchpoint LEFT JOIN identifier AS owner ON owner.id = touchpoint.anchor AND owner.standing IN (0, 3)
+     WHERE (verdict IS NOT NULL OR owner.id IS NULL) AND NOT void AND occurred_at >= :since AND occurred_at < :until
+    """
 )
 # A stamp is a time that sorts as text where texts are compared byte by byte.
 _ENTRANCES = text(
@@ -140,7 +151,7 @@ _ENTRANCES = text(
 # When an article was first heard of is asked of those who touched it: its own row does not take back what is retracted.
 _ARTICLES = text(
     """
-    SELECT id, title, touched.first_at, bot_reads
+    SELECT id, title, touched.first_at, bot_reads, nameless_reads
       FROM (SELECT article_id, min(entered_at) AS first_at FROM article_touch
              WHERE CAST(:only AS text) IS NULL OR article_id = :only GROUP BY article_id) AS touched
       JOIN article ON article.id = touched.article_id

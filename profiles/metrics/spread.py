@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from profiles.metrics.rates import Part
+from profiles.purchases import LeftOut
 from profiles.sharetree import Tree
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
     """How an *article* travelled: *k* is people brought by people, per person; *generations* say the same of each, from
-    those whom the push itself reached on. *robots* are reads of robots."""
+    those whom the push itself reached on. *left_out* are reads of robots, and of nobody in particular."""
 
     article: str
     title: str | None
     first_at: datetime
     k: Part
     generations: Sequence[Part]
-    robots: int
+    left_out: LeftOut
 
 
 def spread(tree: Tree) -> tuple[Part, Sequence[Part]]:

@@ -27,14 +27,14 @@ class Push:
     followers: Part
 
 
-def unfollows(told: Told, following: Deeds, within: int) -> Sequence[Push]:
-    """Return what followed each push, the newest first, at most `PUSHES_MAX`.
+def unfollows(told: Told, following: Deeds, until: int, within: int) -> Sequence[Push]:
+    """Return what followed each push before *until*, the newest first, at most `PUSHES_MAX`.
 
     *Told* are pushes and who unfollowed, by article and account; pushes to nobody in particular are pushes too.
     *Following* is all that was ever said of following.
     """
     found = []
-    for article, account, to, others in _pushes(told):
+    for article, account, to, others in _pushes(told, until):
         at = int(min(times.min() for times in (to.at, others.at) if len(times)))
         gone = told.deeds.of_types({UNFOLLOWED})
         pushed = _of_pushed(to, gone.kept(_is(gone, "account", account)), within)
@@ -43,9 +43,9 @@ def unfollows(told: Told, following: Deeds, within: int) -> Sequence[Push]:
     return sorted(found, key=lambda push: (-push.at, push.article or "", push.account or ""))[:PUSHES_MAX]
 
 
-def _pushes(told: Told) -> Iterator[tuple[str | None, str | None, Deeds, Deeds]]:
+def _pushes(told: Told, until: int) -> Iterator[tuple[str | None, str | None, Deeds, Deeds]]:
     """Yield each article and account with its pushes, those to people and the others."""
-    both = [deeds.of_types({PUSHED}) for deeds in (told.deeds, told.nobodys)]
+    both = [deeds.of_types({PUSHED}).between(-_NEVER, until) for deeds in (told.deeds, told.nobodys)]
     keys = {(a, b) for deeds in both for a, b in zip(_names(deeds, "article"), _names(deeds, "account"), strict=True)}
     for article, account in keys:
         to, others = (each.kept(_is(each, "article", article) & _is(each, "account", account)) for each in both)

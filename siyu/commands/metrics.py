@@ -12,6 +12,7 @@ from api.metrics_schemas import DaysOut, Metric
 from api.metrics_shown import Question
 from api.reading import reading
 from profiles import orders
+from profiles.metrics.pareto import pareto as spread
 from profiles.purchases import Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
@@ -53,6 +54,22 @@ def rfm(
         out.print(f"({names[name]})\n")
     cells = ((c.recency, c.frequency, c.monetary, c.people, f"{c.share:.1%}", c.amount) for c in told.cells)
     write_table(("recency", "frequency", "monetary", "people", "share", "minor units spent"), cells)
+
+
+@app.command()
+def pareto(
+    since: Since = None, until: Until = None, as_of: AsOf = None, currency: In = CURRENCY, as_json: AsJson = False
+) -> None:
+    """Say how much of what was spent comes from the few who spend most."""
+    asked, bought = _bought(since, until, as_of, currency)
+    told = metrics_shown.pareto(asked, bought, spread(bought.made(*asked.days)))
+    if as_json:
+        _write_json(told)
+        return
+    _write_head(told)
+    tops = ((f"{top.percent} %", top.people, top.amount, top.share and f"{top.share:.1%}") for top in told.tops)
+    write_table(("top", "people", "minor units spent", "share"), tops)
+    out.print(f"Gini {_short(told.gini)}")
 
 
 @app.command()

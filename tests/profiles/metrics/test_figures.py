@@ -24,9 +24,14 @@ HERE = {"account": "gh1"}
 def test_unfollows_are_of_those_pushed_to_and_of_all_followers() -> None:
     follows = [Deed(who, 0, FOLLOWED, HERE) for who in ("a", "b", "c", "d")] + [Deed("d", 1, UNFOLLOWED, HERE)]
     gone = [Deed("a", 11, UNFOLLOWED, HERE), Deed("c", 11.5, UNFOLLOWED, HERE), Deed("b", 13, UNFOLLOWED, HERE)]
-    pushes = [Deed("a", 10, PUSHED, IN), Deed("b", 10.5, PUSHED, IN), Deed("d", 10.5, PUSHED, IN)]
+    pushes = [
+        Deed("a", 10, PUSHED, IN),
+        Deed("c", 21, PUSHED, IN),
+        Deed("b", 10.5, PUSHED, IN),
+        Deed("d", 10.5, PUSHED, IN),
+    ]
 
-    (push,) = unfollows(told([*pushes, *gone]), columns([*follows, *gone]), 48 * HOUR)
+    (push,) = unfollows(told([*pushes, *gone]), columns([*follows, *gone]), at(20), 48 * HOUR)
 
     assert (push.article, push.account, push.at) == ("a1", "gh1", at(10))
     assert push.pushed == Part(1, 3)
@@ -37,7 +42,7 @@ def test_who_unfollows_another_account_stays() -> None:
     rows = [Deed("a", 10, PUSHED, IN), Deed("a", 11, UNFOLLOWED, {"account": "gh2"})]
     follows = [Deed("a", 0, FOLLOWED, HERE), Deed("a", 0, FOLLOWED, {"account": "gh2"}), rows[1]]
 
-    (push,) = unfollows(told(rows), columns(follows), 48 * HOUR)
+    (push,) = unfollows(told(rows), columns(follows), at(20), 48 * HOUR)
 
     assert (push.pushed, push.followers) == (Part(0, 1), Part(0, 1))
 
@@ -46,7 +51,7 @@ def test_a_push_to_nobody_in_particular_is_a_push_to_all_followers() -> None:
     gone = [Deed("a", 11, UNFOLLOWED, HERE)]
 
     (push,) = unfollows(
-        told([Deed(None, 10, PUSHED, IN), *gone]), columns([Deed("a", 0, FOLLOWED, HERE), *gone]), HOUR * 48
+        told([Deed(None, 10, PUSHED, IN), *gone]), columns([Deed("a", 0, FOLLOWED, HERE), *gone]), at(20), HOUR * 48
     )
 
     assert (push.pushed, push.followers) == (Part(0, 0), Part(1, 1))

@@ -30,8 +30,8 @@ from tests.api.world import INDEX, NOW, RULES, World
 A, B = "user_id:A", "user_id:B"
 SINCE = NOW - timedelta(days=30)
 MINUTES = 24 * 60.0
-HAPPENS = """article.read article.read article.shared article.pushed order.paid order.refunded support.opened support.answered
-    mini_program.opened official_account.unfollowed page.viewed""".split()
+HAPPENS = ["article.read", "article.read", "article.shared", "article.pushed", "order.paid", "order.refunded"]
+HAPPENS += ["support.opened", "support.answered", "mini_program.opened", "official_account.unfollowed", "page.viewed"]
 CHANNELS = {"order": "shop", "mini_program": "mini_program", "support": "support", "article": "official_account"}
 
 
@@ -146,7 +146,7 @@ def figures(world: World) -> dict[str, Any]:
         days = reading.days(connection, DONE_BY, DONE_BY, NOW)
         return {
             "rates": rates(every, every.deeds.of_types(PAID), "article"),
-            "unfollows": unfollows(every, every.deeds, 2 * DAY),
+            "unfollows": unfollows(every, every.deeds, until, 2 * DAY),
             "funnel": funnel(reading.steps(connection, wanted, SINCE, NOW).deeds, 2, until, 7 * DAY),
             "retention": retention(days.deeds, Period.WEEK, since // DAY, until // DAY, until // DAY, 4),
             "credit": credit.credit(paths(every.deeds, asked)),
@@ -154,7 +154,7 @@ def figures(world: World) -> dict[str, Any]:
             "sources": sources(sorted(reading.entrances(connection, SINCE, NOW))),
             "spreads": reading.spreads(connection, SINCE, NOW, None),
             "people": every.deeds.people,
-            "left out": (len(every.robots), len(every.nobodys), reading.robots(connection, SINCE, NOW)),
+            "left out": (every.left_out, reading.left_out(connection, SINCE, NOW)),
         }
 
 
