@@ -9,6 +9,7 @@ import typer
 from core.errors import SiyuError
 from siyu.commands import (
     article,
+    behaviour,
     channels,
     directives,
     export,
@@ -43,6 +44,7 @@ app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
 app.add_typer(links.app, name="links")
 app.add_typer(mappings.app, name="mappings")
+metrics.app.add_typer(behaviour.app)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
