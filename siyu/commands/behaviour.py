@@ -240,7 +240,7 @@ def _types(written: Iterable[str]) -> list[str]:
 def _way(steps: Iterable[str], within_days: float) -> Way:
     """Return the funnel of *steps*, each written as a type and conditions `path=value`."""
     read = []
-    for type_, *conditions in map(str.split, steps):
+    for type_, *conditions in (step.split() or [""] for step in steps):
         if not all("=" in condition for condition in conditions):
             raise typer.BadParameter("a condition is written path=value")
         where = {path: {"is_in": [value]} for path, _, value in (c.partition("=") for c in conditions)}

@@ -32,7 +32,7 @@ Until = Annotated[
 ]
 AsOf = Annotated[
     datetime | None,
-    typer.Option("--as-of", formats=_MOMENT, help="as was paid until then; days end in its zone (+08:00)"),
+    typer.Option("--as-of", formats=_MOMENT, help="as things were until then; days end in its zone (+08:00)"),
 ]
 In = Annotated[str, typer.Option("--currency")]
 AsJson = Annotated[bool, typer.Option("--json")]
