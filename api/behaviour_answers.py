@@ -12,7 +12,7 @@ from api.metrics_schemas import LeftOutOut
 from api.metrics_shown import YEARS
 from core.errors import InvalidEvent, NotFound
 from profiles.metrics import credit, funnel, rates, reading, retention, sources, unfollows, waiting
-from profiles.metrics.deeds import DONE_BY, EPOCH, instant, micros
+from profiles.metrics.deeds import DONE_BY, EPOCH, Deeds, instant, micros
 from profiles.metrics.rates import Part, Rates
 from profiles.metrics.retention import Period
 from profiles.orders import number_of
@@ -160,15 +160,15 @@ def of_retention(
     active: Collection[str],
 ) -> schemas.RetentionOut:
     """Answer who came again; who is not said to begin by one of the types *begins* does so by anything that he does himself."""
-    told = reading.days(connection, begins or DONE_BY, active or DONE_BY, asked.as_of)
+    start = period.start(asked.since)
+    told = reading.days(connection, begins or DONE_BY, active or DONE_BY, start, asked.as_of)
     today = number_of(asked.as_of.date())
     until = min(today + 1, number_of(asked.to)) if asked.to else today + 1
-    found = retention.retention(told.deeds, period, number_of(asked.since), until, today, periods)
-    events = LeftOut(*(int(each.numbers["events"].sum()) for each in (told.robots, told.nobodys)))
+    found = retention.retention(told.deeds, period, number_of(start), until, today, periods)
     return schemas.RetentionOut(
         numerator="people who did something themselves (or one of `active`) in the first, second … period after that",
         denominator="people who did something themselves (or one of `begins`) for the first time in the period",
-        **_figure(asked, found.people, events),
+        **_figure(asked, found.people, LeftOut(*(_events(each, start) for each in (told.robots, told.nobodys)))),
         period=period.value,
         cohorts=[
             schemas.CohortOut(begins=cohort.begins, people=cohort.people, active=_parts(cohort.active))
@@ -176,6 +176,11 @@ def of_retention(
         ],
         active=_parts(found.active),
     )
+
+
+def _events(days: Deeds, since: date) -> int:
+    """Return how many events there were since a day."""
+    return int(days.numbers["events"][days.numbers["day"] >= number_of(since)].sum())
 
 
 def of_attribution(

@@ -5,7 +5,7 @@ Deeds come by one statement, whose rows become columns; a fit of a million of th
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import numpy as np
 import pyarrow
@@ -17,6 +17,7 @@ from core.errors import InvalidEvent
 from profiles import sharetree
 from profiles.metrics.deeds import NOBODY, NOTHING, Told, Whole, Words, in_order
 from profiles.metrics.spread import Spread, spread
+from profiles.orders import number_of
 from profiles.purchases import LeftOut
 from profiles.segments.sql import SUMMARIES, is_as
 from profiles.sharetree import Touch
@@ -76,16 +77,16 @@ def steps(connection: Connection, wanted: Sequence[Step], since: datetime, until
     return _events(connection, types, since, until, {"type": "type"}, {"steps": _bits(wanted, given)}, given)
 
 
-def days(connection: Connection, begins: Collection[str], types: Collection[str], until: datetime) -> Told:
-    """Return a row for each person and day before *until*, whose zone says where days end, on which he did one of
-    *begins* or *types*.
+def days(connection: Connection, begins: Collection[str], types: Collection[str], since: date, until: datetime) -> Told:
+    """Return a row for each person and day before *until*, whose zone says where days end, on which he did one of *begins* or
+    *types*; all days before *since* are one, the last of them.
 
-    Of each row `numbers` say the `day` (from 1970), how many `events` there were, whether any `begins`, and whether he
-    `acts`. Raises `InvalidEvent` where there are more than `DEEDS_MAX`.
+    Of each row `numbers` say the `day` (from 1970), how many `events` there were, whether any `begins`, and whether he `acts`.
+    Raises `InvalidEvent` where there are more than `DEEDS_MAX`.
     """
     asked = {"begins": sorted(begins), "types": sorted(types), "either": sorted({*begins, *types})}
-    asked_more = {"until": until, "zone": until.utcoffset(), "most": DEEDS_MAX + 1}
-    return _read(connection, _DAYS, {**asked, **asked_more}, [], ["day", "events", "begins", "acts"])
+    times = {"since": number_of(since), "until": until, "zone": until.utcoffset(), "most": DEEDS_MAX + 1}
+    return _read(connection, _DAYS, {**asked, **times}, [], ["day", "events", "begins", "acts"])
 
 
 def left_out(connection: Connection, since: datetime, until: datetime) -> LeftOut:
@@ -122,7 +123,8 @@ def spreads(connection: Connection, since: datetime, until: datetime, only: str 
 _DAYS = """
     SELECT person, day * CAST(86400000000 AS bigint), robot, day, count(*), max(begins), max(acts)
       FROM (SELECT owner.person_id AS person, CAST(verdict IS NOT NULL AS int) AS robot,
-                   CAST(occurred_at AT TIME ZONE CAST(%(zone)s AS interval) AS date) - DATE '1970-01-01' AS day,
+                   greatest(CAST(occurred_at AT TIME ZONE CAST(%(zone)s AS interval) AS date) - DATE '1970-01-01',
+                            %(since)s - 1) AS day,
                    CAST(type = ANY(%(begins)s) AS int) AS begins, CAST(type = ANY(%(types)s) AS int) AS acts
               FROM touchpoint LEFT JOIN identifier AS owner ON owner.id = touchpoint.anchor AND owner.standing IN (0, 3)
              WHERE type = ANY(%(either)s) AND NOT void AND occurred_at < %(until)s) AS done

@@ -31,8 +31,12 @@ class Period(StrEnum):
             return (days + _MONDAY) // 7
         return days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
+    def start(self, day: date) -> date:
+        """Return the first day of the period that *day* lies in."""
+        return day - timedelta(days=day.weekday()) if self is Period.WEEK else day.replace(day=1)
+
     def begins(self, number: int) -> date:
-        """Return the first day of a period."""
+        """Return the first day of the period of a number."""
         if self is Period.WEEK:
             return _EPOCH + timedelta(days=7 * number - _MONDAY)
         return date(1970 + number // 12, number % 12 + 1, 1)

@@ -1,6 +1,6 @@
 """Metrics out of PostgreSQL: whose deeds they are now, and that all figures are what a rebuild gives."""
 
-from datetime import timedelta, timezone
+from datetime import date, timedelta, timezone
 from random import Random
 from typing import Any
 
@@ -117,12 +117,24 @@ def test_a_day_ends_where_the_zone_of_the_question_has_it(world: World) -> None:
     world.happens(A, minute=17 * 60)
 
     with transaction(world.engine) as connection:
-        here = reading.days(connection, DONE_BY, DONE_BY, NOW).deeds
-        there = reading.days(connection, DONE_BY, DONE_BY, NOW.astimezone(timezone(timedelta(hours=8)))).deeds
+        here = reading.days(connection, DONE_BY, DONE_BY, SINCE.date(), NOW).deeds
+        east = NOW.astimezone(timezone(timedelta(hours=8)))
+        there = reading.days(connection, DONE_BY, DONE_BY, SINCE.date(), east).deeds
 
     assert here.numbers["events"].tolist() == [2]
     assert there.numbers["events"].tolist() == [1, 1]
     assert np.diff(there.numbers["day"]).tolist() == [1]
+
+
+def test_all_days_before_those_asked_about_are_one(world: World) -> None:
+    for days in (200, 100, 50, 3):
+        world.happens(A, minute=-days * MINUTES)
+
+    with transaction(world.engine) as connection:
+        found = reading.days(connection, DONE_BY, DONE_BY, SINCE.date(), NOW).deeds.numbers
+
+    first = (SINCE.date() - date(1970, 1, 1)).days
+    assert (found["day"].tolist()[0], found["events"].tolist()) == (first - 1, [3, 1])
 
 
 def test_more_events_than_can_be_looked_at_are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +155,7 @@ def figures(world: World) -> dict[str, Any]:
     wanted = [Step(frozenset({"article.read"})), Step(frozenset(PAID))]
     with transaction(world.engine) as connection:
         every = reading.told(connection, TYPES, SINCE, NOW, words=reading.WORDS, numbers=["amount"])
-        days = reading.days(connection, DONE_BY, DONE_BY, NOW)
+        days = reading.days(connection, DONE_BY, DONE_BY, SINCE.date(), NOW)
         return {
             "rates": rates(every, every.deeds.of_types(PAID), "article"),
             "unfollows": unfollows(every, every.deeds, until, 2 * DAY),

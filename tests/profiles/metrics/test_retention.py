@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 
+import numpy as np
 import pytest
 
 from profiles.metrics.rates import Part
@@ -37,6 +38,14 @@ def test_a_week_begins_on_monday_and_a_cohort_has_all_of_its_period() -> None:
     assert found.cohorts[0].active == [Part(1, 1), Part(0, 1), None]
     assert found.cohorts[1].active == [Part(1, 2), None, None]
     assert found.active == [Part(2, 3), Part(0, 1), None]
+
+
+@pytest.mark.parametrize("period", list(Period))
+def test_a_period_starts_on_its_first_day(period: Period) -> None:
+    for day in range(400):
+        date_ = FIRST + timedelta(days=day)
+
+        assert period.start(date_) == period.begins(int(period.of(np.array([number(date_)]))[0]))
 
 
 def test_a_period_that_has_not_ended_says_nothing() -> None:
