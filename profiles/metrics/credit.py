@@ -198,15 +198,17 @@ _RULES: Mapping[str, Callable[[Conversion], Sequence[float]]] = {
 }
 
 
-def _add_markov(owed: Mapping[str | None, Owed], of: Paths) -> None:
+def _add_markov(owed: dict[str | None, Owed], of: Paths) -> None:
+    """Add what is owed by removal effects. Paths in vain may lead to what converts, so keys of these alone can be owed too."""
     ways = [[key for key, _ in conversion.path] for conversion in of.conversions if conversion.path]
     effects = removal_effects(ways, of.in_vain)
     whole = fsum(effects.values())
     amount = sum(conversion.amount for conversion in of.conversions if conversion.path)
     for key, effect in effects.items():
-        if effect and key in owed:
-            owed[key].conversions["markov"] = len(ways) * effect / whole
-            owed[key].amount["markov"] = amount * effect / whole
+        if effect:
+            to = owed.setdefault(key, Owed(key))
+            to.conversions["markov"] = len(ways) * effect / whole
+            to.amount["markov"] = amount * effect / whole
     if None in owed:
         for given in (owed[None].conversions, owed[None].amount):
             given["markov"] = given["linear"]

@@ -141,8 +141,16 @@ def test_every_model_gives_away_every_conversion_and_all_that_was_paid() -> None
     for model in MODELS:
         assert sum(each.conversions[model] for each in found.owed) == pytest.approx(50)
         amounts = sum(each.amount[model] for each in found.owed)
-        assert amounts == pytest.approx(found.amount if model != "markov" else amounts)
         assert amounts == pytest.approx(found.amount)
+
+
+def test_what_leads_to_what_converts_is_owed_something_by_markov_alone() -> None:
+    rows = [touched("p", 1, "ads"), touched("p", 2, "mail"), touched("q", 3, "mail"), paid("q", 4, "o1", 100)]
+
+    mail, ads = of(rows).owed
+
+    assert (ads.key, ads.touched, ads.conversions["linear"]) == ("ads", 0, 0.0)
+    assert (mail.conversions["markov"], ads.conversions["markov"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3))
 
 
 def test_more_campaigns_than_can_be_parted_among_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
