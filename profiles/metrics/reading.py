@@ -144,8 +144,8 @@ _ENTRANCES = text(
            (array_agg(last.channel ORDER BY last.at DESC, last.channel))[1]
       FROM (SELECT person_id, body -> 'lasts' AS lasts, (body #>> '{{entry,0}}') COLLATE "C" AS first_at,
                    body #>> '{{entry,1}}' AS first_uid, body #>> '{{entry,2,channel}}' AS first_channel
-              FROM {SUMMARIES}) AS known
-     CROSS JOIN LATERAL (SELECT substr(key, 9) AS channel, value COLLATE "C" AS at FROM json_each_text(lasts)
+              FROM (SELECT person_id, CAST(body AS jsonb) AS body FROM {SUMMARIES} OFFSET 0) AS read_once) AS known
+     CROSS JOIN LATERAL (SELECT substr(key, 9) AS channel, value COLLATE "C" AS at FROM jsonb_each_text(lasts)
                           WHERE starts_with(key, 'channel/') ORDER BY 2 DESC, 1 LIMIT 1) AS last
      GROUP BY person_id HAVING min(first_at) >= :since AND min(first_at) < :until
     """  # noqa: S608 - no value in it

@@ -1,9 +1,12 @@
 """What is answered about what people do, over HTTP: what each figure is of, and what cannot be asked."""
 
+from dataclasses import replace
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from api.behaviour_answers import WINDOW_DAYS_MAX
 from tests.api.world import World
@@ -199,3 +202,26 @@ def test_as_many_days_can_be_asked_about_as_there_may_be(marketer: httpx.Client)
 @pytest.mark.parametrize("figure", FIGURES)
 def test_who_has_no_key_is_told_nothing(figure: str, anybody: httpx.Client) -> None:
     assert anybody.request("POST" if figure == "funnel" else "GET", f"/v1/metrics/{figure}").status_code == 401
+
+
+def test_who_waits_too_long_for_his_turn_is_told_to_come_again(
+    app: FastAPI, marketer: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.metrics.TURN_SECONDS_MAX", 0.05)
+    app.state.context = replace(app.state.context, measuring=anyio.Semaphore(0))
+
+    busy = marketer.get("/v1/metrics/rates")
+
+    assert (busy.status_code, busy.headers["Retry-After"]) == (503, "10")
+
+
+def test_pareto_says_what_comes_from_the_few(world: World, marketer: httpx.Client) -> None:
+    for who, amount in (("a", 900), ("b", 50), ("c", 50)):
+        order = {"id": f"o-{who}", "amount": amount}
+        world.happens(f"user_id:{who}", type="order.paid", channel="shop", order=order)
+
+    told = asked(marketer, "pareto")
+
+    assert (told["people"], told["amount"], told["currency"]) == (3, 1_000, "CNY")
+    assert told["tops"][3] == {"percent": 20, "people": 1, "amount": 900, "share": 0.9}
+    assert told["gini"] == pytest.approx(0.5667, abs=1e-4)
