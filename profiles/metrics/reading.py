@@ -137,17 +137,15 @@ _LEFT_OUT = text(
      WHERE (verdict IS NOT NULL OR owner.id IS NULL) AND NOT void AND occurred_at >= :since AND occurred_at < :until
     """
 )
-# A stamp is a time that sorts as text where texts are compared byte by byte.
+# A stamp is a time that sorts as text where texts are compared byte by byte; behind it stands what it is the time of.
 _ENTRANCES = text(
     f"""
-    SELECT (array_agg(first_channel ORDER BY first_at, first_uid))[1],
-           (array_agg(last.channel ORDER BY last.at DESC, last.channel))[1]
-      FROM (SELECT person_id, body -> 'lasts' AS lasts, (body #>> '{{entry,0}}') COLLATE "C" AS first_at,
-                   body #>> '{{entry,1}}' AS first_uid, body #>> '{{entry,2,channel}}' AS first_channel
-              FROM (SELECT person_id, CAST(body AS jsonb) AS body FROM {SUMMARIES} OFFSET 0) AS read_once) AS known
-     CROSS JOIN LATERAL (SELECT substr(key, 9) AS channel, value COLLATE "C" AS at FROM jsonb_each_text(lasts)
-                          WHERE starts_with(key, 'channel/') ORDER BY 2 DESC, 1 LIMIT 1) AS last
-     GROUP BY person_id HAVING min(first_at) >= :since AND min(first_at) < :until
+    SELECT split_part(min(first), ' ', 3), substr(split_part(max(last.told), ' ', 2), 9)
+      FROM (SELECT person_id, body -> 'lasts' AS lasts, concat_ws(' ', body #>> '{{entry,0}}', body #>> '{{entry,1}}',
+                   body #>> '{{entry,2,channel}}') COLLATE "C" AS first FROM {SUMMARIES}) AS known
+     CROSS JOIN LATERAL (SELECT max(concat(value, ' ', key) COLLATE "C") AS told FROM json_each_text(lasts)
+                          WHERE starts_with(key, 'channel/')) AS last
+     GROUP BY person_id HAVING min(first) >= :since AND min(first) < :until
     """  # noqa: S608 - no value in it
 )
 # When an article was first heard of is asked of those who touched it: its own row does not take back what is retracted.
