@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 from api import (
     articles,
     audits,
+    behaviour,
     companies,
     decisions,
     directives,
@@ -107,6 +108,7 @@ def answering() -> list[APIRouter]:
         stages.router,
         exports.router,
         audits.router,
+        behaviour.router,
         stream.router,
         probes.router,
     ]

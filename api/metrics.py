@@ -18,6 +18,7 @@ from api.metrics_shown import Question
 from api.reading import reading
 from core.event import Currency
 from profiles import orders
+from profiles.metrics.pareto import pareto as spread
 from profiles.purchases import ZONE, Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
@@ -67,6 +68,12 @@ Bought = Annotated[Purchases, Depends(purchases, scope="function")]
 def rfm(asked: Asked, bought: Bought) -> metrics_schemas.RfmOut:
     """Return how recently, how often and for how much people bought from `from` until before `to`, as scores from 1 to 5."""
     return metrics_shown.rfm(asked, bought, scored(bought.made(*asked.days)))
+
+
+@router.get("/pareto")
+def pareto(asked: Asked, bought: Bought) -> metrics_schemas.ParetoOut:
+    """Return how much of what was bought from `from` until before `to` comes from the few who spend most."""
+    return metrics_shown.pareto(asked, bought, spread(bought.made(*asked.days)))
 
 
 @router.get("/repurchase")

@@ -10,6 +10,7 @@ from core.errors import SiyuError
 from siyu.commands import (
     alerts,
     article,
+    behaviour,
     channels,
     directives,
     export,
@@ -46,6 +47,7 @@ app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
 app.add_typer(links.app, name="links")
 app.add_typer(mappings.app, name="mappings")
+metrics.app.add_typer(behaviour.app)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")

@@ -197,6 +197,8 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
         "Sending",
         "Opening",
         "LeadChange",
+        "Step",
+        "Way",
         *CONDITIONS_AND_WISHES,
     }
     assert not [
