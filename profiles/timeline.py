@@ -50,6 +50,7 @@ touchpoint_table = Table(
         postgresql_where=text("type IN ('order.paid', 'mini_program.paid', 'live.ordered', 'order.refunded')"),
     ),
     Index("touchpoint_company_idx", "anchor", postgresql_where=text("json_typeof(body -> 'company') = 'object'")),
+    Index("touchpoint_tagged_idx", "anchor", postgresql_where=text("type = 'person.tagged'")),
     Index(
         "touchpoint_beside_idx",
         "beside",
@@ -288,6 +289,38 @@ _OF_TYPES = text(
      ) AS own
     """
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Up to *most* of the events of *types*, the newest."""
+
+    types: Collection[str]
+    most: int
+
+
+def of_sorts(
+    connection: Connection, anchors: Collection[IdentifierId], sorts: Mapping[str, Sort]
+) -> Mapping[str, list[Entry]]:
+    """Return of each of *sorts*, by its name, the events of the person of the identifiers *anchors*, the newest first.
+
+    One look at his history for all of them; many events of one sort never crowd out another's.
+    """
+    found: dict[str, list[Entry]] = {name: [] for name in sorts}
+    asked = [{"sort": name, "type": type_, "most": sort.most} for name, sort in sorts.items() for type_ in sort.types]
+    for row in run(connection, _OF_SORTS, asked, anchors=array(anchors)):
+        found[row[0]].append(Entry(row[1], row[2], row[3], row[4]))
+    return found
+
+
+_OF_SORTS = """
+    SELECT sort, uid::text, anchor::text, occurred_at, body
+      FROM (SELECT r.sort, r.most, uid, anchor, occurred_at, body,
+                   row_number() OVER (PARTITION BY r.sort ORDER BY occurred_at DESC, uid DESC) AS place
+              FROM touchpoint JOIN json_to_recordset(:rows) AS r(sort text, type text, most int) ON r.type = touchpoint.type
+             WHERE anchor = ANY(CAST(:anchors AS uuid[]))) AS own
+     WHERE place <= most ORDER BY sort, place
+"""
 
 
 @dataclass(frozen=True, slots=True)
