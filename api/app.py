@@ -34,7 +34,7 @@ from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
 from core.raw import include
-from profiles import company_intent, frequency, intent
+from profiles import company_intent, description, frequency, intent
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -52,6 +52,7 @@ def create(
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
+    description_rules: description.Rules | None = None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
@@ -76,6 +77,7 @@ def create(
         intent_rules=intent.shipped() if intent_rules is None else intent_rules,
         frequency=frequency.shipped() if frequency_rules is None else frequency_rules,
         companies=company_intent.shipped() if company_rules is None else company_rules,
+        description_rules=description.shipped() if description_rules is None else description_rules,
         feed=Feed(engine),
         audit=Auditing(engine),
         checks={"database": lambda: check_database(engine), **checks},

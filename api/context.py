@@ -28,7 +28,8 @@ from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
-from profiles import company_intent, frequency, intent, people
+from profiles import company_intent, description, frequency, intent, people
+from profiles.description import Describing
 from profiles.rollup import Judging
 from profiles.scoring import Scoring
 from stitcher.deciding import Publish
@@ -68,6 +69,7 @@ class Context:
     intent_rules: intent.Rules
     frequency: frequency.Rules
     companies: company_intent.Rules
+    description_rules: description.Rules
     feed: Feed
     audit: "Auditing"
     checks: Mapping[str, Check]
@@ -86,6 +88,11 @@ class Context:
     def judging(self) -> Judging:
         """By which rules companies are judged, as of now."""
         return Judging(self.scoring, self.companies)
+
+    @property
+    def describing(self) -> Describing:
+        """By which rules people are described, as of now."""
+        return Describing(self.description_rules, self.clock())
 
 
 class Keys:

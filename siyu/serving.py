@@ -109,6 +109,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         intent_rules=system.intent_rules,
         frequency_rules=system.frequency_rules,
         company_rules=system.company_rules,
+        description_rules=system.description_rules,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,

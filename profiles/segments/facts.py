@@ -12,6 +12,7 @@ from core.event import TYPES, Event
 from core.identifier import IdentifierId, PersonId
 from profiles import consent, frequency, intent, people, summaries, summary, timeline
 from profiles.intent import Signal
+from profiles.scoring import signal
 from profiles.segments import sql
 from profiles.segments.conditions import (
     Brought,
@@ -85,7 +86,7 @@ def of_people(
     summed = summaries.of_identifiers(connection, ids)
     since = now - of.window if of.window is not None else None
     told = timeline.of_types(connection, asked, of.types, since, SIGNALS_MAX) if of.types else {}
-    signals = {person: [_signal(entry) for entry in own] for person, own in told.items()}
+    signals = {person: [signal(entry) for entry in own] for person, own in told.items()}
     topics = _topics(connection, signals.values()) if of.topics else {}
     brought = whom_brought(connection, ids) if of.brought else {}
     return {
@@ -98,10 +99,6 @@ def of_people(
         )
         for person, own in members.items()
     }
-
-
-def _signal(entry: timeline.Entry) -> Signal:
-    return Signal(entry.uid, entry.body["type"], entry.body["channel"], entry.occurred_at, entry.body)
 
 
 def _topics(connection: Connection, signals: Iterable[Sequence[Signal]]) -> Mapping[str, Collection[str]]:
