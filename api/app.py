@@ -15,6 +15,9 @@ from api import (
     directives,
     exports,
     leads,
+    decisions,
+    directives,
+    do_not_contact,
     metrics,
     people,
     probes,
@@ -24,6 +27,9 @@ from api import (
     stream,
 )
 from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
+    tags,
+)
+from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.metrics import MEASURERS_MAX
@@ -101,6 +107,7 @@ def answering() -> list[APIRouter]:
         decisions.router,
         directives.router,
         reviews.router,
+        do_not_contact.router,
         articles.router,
         companies.router,
         leads.router,
@@ -109,6 +116,7 @@ def answering() -> list[APIRouter]:
         stages.router,
         exports.router,
         audits.router,
+        tags.router,
         stream.router,
         probes.router,
     ]

@@ -12,10 +12,11 @@ from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, Uuid, t
 
 from core.database import array, metadata, run
 from core.errors import InvalidEvent, NotFound
-from core.identifier import BlindIndex, Identifier, IdentifierId
-from profiles import masking
+from core.identifier import BlindIndex, Identifier, IdentifierId, parse
+from profiles import masking, people
 from profiles.consent import ADDRESSES
 from profiles.people import Member
+from profiles.segments import store
 
 REASON_LENGTH_MAX = 1_000
 
@@ -42,6 +43,21 @@ class Blocked:
     by: str
 
 
+def read(written: Sequence[str]) -> list[Identifier]:
+    """Read identifiers at which somebody can be addressed. Raises `InvalidEvent`, with a pointer, for any other."""
+    found = []
+    for position, each in enumerate(written):
+        try:
+            named = parse(each)
+        except InvalidEvent as error:
+            raise InvalidEvent(error.code, error.detail, f"/identifiers/{position}") from None
+        if named.namespace not in ADDRESSES.values():
+            detail = f"no channel addresses anybody by {named.namespace}"
+            raise InvalidEvent("not_an_address", detail, f"/identifiers/{position}")
+        found.append(named)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Blocking:
     """Who says it, why, and when."""
@@ -54,14 +70,8 @@ class Blocking:
 def block(
     connection: Connection, identifiers: Iterable[Identifier], index: BlindIndex, of: Blocking
 ) -> Sequence[Blocked]:
-    """Put *identifiers* on the list, and return them as they stand there; what stands there already stays as it is.
-
-    Raises `InvalidEvent` for one at which no channel finds anybody.
-    """
+    """Put *identifiers* on the list, and return each as it stands there; what stands there already stays as it is."""
     named = {index(each): each for each in identifiers}
-    for each in named.values():
-        if each.namespace not in ADDRESSES.values():
-            raise InvalidEvent("not_an_address", f"no channel addresses anybody by {each.namespace}", "/identifiers")
     rows: list[dict[str, Any]] = [{"id": i, "masked": masking.identifier(each)} for i, each in sorted(named.items())]
     run(
         connection,
@@ -75,6 +85,7 @@ def block(
         at=of.at,
         by=of.by,
     )
+    _look_again(connection, named)
     found = of_identifiers(connection, named)
     return [found[i] for i in named]
 
@@ -84,6 +95,13 @@ def allow(connection: Connection, identifier_id: IdentifierId) -> None:
     statement = text("DELETE FROM do_not_contact WHERE identifier_id = CAST(:id AS uuid)")
     if connection.execute(statement, {"id": identifier_id}).rowcount == 0:
         raise NotFound("this does not stand on the list")
+    _look_again(connection, [identifier_id])
+
+
+def _look_again(connection: Connection, ids: Collection[IdentifierId]) -> None:
+    """Have those who bear these looked at again: they may enter or leave segments of those who can be reached."""
+    bearers = {member.person_id for member in people.members(connection, ids) if member.standing.is_somebodys}
+    store.recheck_now(connection, bearers)
 
 
 def listing(connection: Connection, after: tuple[datetime, IdentifierId] | None, most: int) -> Sequence[Blocked]:

@@ -198,6 +198,8 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
         "Opening",
         "LeadChange",
         *CONDITIONS_AND_WISHES,
+        "NotToContact",
+        *SEGMENT_QUESTIONS,
     }
     assert not [
         name
