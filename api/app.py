@@ -29,7 +29,7 @@ from api import (
 from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
     tags,
 )
-from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
+from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, Tell, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.metrics import MEASURERS_MAX
@@ -55,6 +55,7 @@ def create(
     checks: Mapping[str, Check],
     *,
     publish: Publish,
+    tell: Tell,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
@@ -65,9 +66,9 @@ def create(
 ) -> FastAPI:
     """Return an application that answers from the database of *engine*.
 
-    *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide. Whoever
-    composes other roles hands in the *routers* to serve (all of ours where there are none) and what is to happen around
-    them: errors, trace ids and headers are theirs too.
+    *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
+    events that they tell of others. Whoever composes other roles hands in the *routers* to serve (all of ours where there are
+    none) and what is to happen around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
         title="Siyu",
@@ -91,6 +92,7 @@ def create(
         deciding=anyio.Semaphore(DECIDERS_MAX),
         measuring=anyio.Semaphore(MEASURERS_MAX),
         publish=publish,
+        tell=tell,
         clock=clock,
     )
     app.add_exception_handler(Moved, on_moved)

@@ -26,6 +26,7 @@ from core import audit, database
 from core.audit import Look
 from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
+from core.event import Event
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
 from profiles import company_intent, description, frequency, intent, people
@@ -48,6 +49,10 @@ FindKey = Callable[[Connection, str], Key]
 
 Check = Callable[[], None]
 """Raises `Unavailable` when something that we need does not answer."""
+
+
+Tell = Callable[[Mapping[str, object], Key], Event]
+"""Brings what a sender would write, in the name of a key, into the log as an event; raises `InvalidEvent` and `Unavailable`."""
 
 
 class Moved(Exception):
@@ -77,6 +82,7 @@ class Context:
     deciding: anyio.Semaphore
     measuring: anyio.Semaphore
     publish: Publish
+    tell: Tell
     clock: Clock
 
     @property
