@@ -110,11 +110,12 @@ def ways(
     ledger: Collection[Consent],
     purpose: str = MARKETING,
     *,
-    blocked: Collection[Identifier] = (),
+    blocked: Collection[Identifier],
 ) -> Sequence[Way]:
     """Return by what ways the person of *identifiers* may be reached for *purpose*, and why not by the others.
 
-    *following* says which accounts he is known to follow, *blocked* what must not be addressed.
+    *following* says which accounts he is known to follow, *blocked* what must not be addressed: who asks has
+    to know (`profiles.do_not_contact`).
     """
     held = list(identifiers)
     return [

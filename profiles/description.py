@@ -19,8 +19,8 @@ from profiles.tags import Tag
 from profiles.timeline import Sort
 from profiles.traits import Trait
 
-STATEMENTS_MAX = 1_000  # of one person, the newest
-TAGGINGS_MAX = 1_000
+STATEMENTS_MAX = 500  # of one person on one channel: so many of the newest, and of the oldest
+TAGGINGS_MAX = 1_000  # as these, the newest
 CONTACTS_MAX = 1_000
 PAYMENTS_MAX = 1_000
 READS_MAX = 1_000
@@ -84,7 +84,7 @@ class Describing:
     @property
     def _sorts(self) -> Mapping[str, Sort]:
         return {
-            "statements": Sort(self.rules.traits.types, STATEMENTS_MAX),
+            "statements": Sort(self.rules.traits.types, STATEMENTS_MAX, STATEMENTS_MAX),
             "taggings": Sort([tags.TYPE], TAGGINGS_MAX),
             "contacts": Sort([levels.FRIENDED, levels.UNFRIENDED], CONTACTS_MAX),
             "payments": Sort([*PAID, REFUNDED], PAYMENTS_MAX),

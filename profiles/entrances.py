@@ -38,7 +38,8 @@ def of_person(connection: Connection, person_id: PersonId, known: Summary) -> En
     assert isinstance(said, dict)
     token, article_id = said["token"], said["article_id"]
     sharer = articles.sharer(connection, str(token), str(article_id)) if token and article_id else None
-    path = audience.path(connection, str(article_id), person_id) if article_id else ()
+    is_touch = said["type"] in ("article.read", "article.shared")
+    path = audience.path(connection, str(article_id), person_id) if article_id and is_touch else ()
     return Entrance(
         at=datetime.fromisoformat(at),
         type=str(said["type"]),

@@ -3,11 +3,13 @@
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import Engine
 
 from core.database import transaction
 from core.directive import Kind
 from core.event import Trust
+from profiles import description
 from stitcher.rebuild import rebuild
 from tests.api.world import INDEX, NOW, RULES, World
 
@@ -168,19 +170,19 @@ def test_a_merge_a_split_and_a_retraction_leave_what_a_rebuild_gives(
     untagged = world.happens(B, minute=5, type="person.tagged", properties={"tag": "vip", "removed": True})
     bought = world.happens(B, minute=6, type="order.paid", channel="orders", order={"id": "o", "amount": 9})
 
-    def description(who: str) -> list[dict[str, Any]]:
+    def described(who: str) -> list[dict[str, Any]]:
         person = world.person(who)
         told = asked(sales, person)
-        described = {
+        of_profile = {
             name: told[name] for name in ("traits", "trait_origins", "tags", "levels", "sources", "entered_via")
         }
-        return [described, asked(sales, person, "/interests"), asked(sales, person, "/sources")]
+        return [of_profile, asked(sales, person, "/interests"), asked(sales, person, "/sources")]
 
     def as_a_rebuild_gives() -> list[dict[str, Any]]:
-        before = [*description(A), *description(B)]
+        before = [*described(A), *described(B)]
         with transaction(engine) as connection:
             rebuild(connection, RULES, INDEX, NOW)
-        assert [*description(A), *description(B)] == before
+        assert [*described(A), *described(B)] == before
         return before
 
     apart = as_a_rebuild_gives()
@@ -206,3 +208,25 @@ def test_a_merge_a_split_and_a_retraction_leave_what_a_rebuild_gives(
     assert taken_back["traits"] == {"city": "杭州", "gender": "male"}
     assert [each["name"] for each in taken_back["tags"]] == ["vip"]
     assert taken_back["levels"]["buyer"]["is"] is False
+
+
+def test_many_words_on_one_channel_do_not_crowd_out_the_trusted_word_on_another(
+    world: World, sales: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(description, "STATEMENTS_MAX", 2)
+    world.happens(A, type="form.submitted", channel="membership", properties={"gender": "女", "city": "杭州"})
+    for minute in range(1, 9):
+        world.happens(A, minute=minute, type="identify", properties={"gender": "男", "city": f"city {minute}"})
+
+    told = asked(sales, world.person(A))
+
+    assert told["traits"] == {"gender": "female", "city": "city 8"}
+    assert [each["value"] for each in told["trait_origins"]["city"]["others"]] == ["city 7", "city 2", "city 1", "杭州"]
+
+
+def test_who_was_only_sent_an_article_came_by_no_path(world: World, marketer: httpx.Client) -> None:
+    world.happens(A, type="article.pushed", channel="official_account", article={"id": "a"})
+
+    via = asked(marketer, world.person(A))["entered_via"]
+
+    assert (via["article_id"], via["generation"], via["path"]) == ("a", None, [])
