@@ -13,11 +13,9 @@ from api import (
     companies,
     decisions,
     directives,
+    do_not_contact,
     exports,
     leads,
-    decisions,
-    directives,
-    do_not_contact,
     metrics,
     people,
     probes,
@@ -25,11 +23,9 @@ from api import (
     segments,
     stages,
     stream,
-)
-from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
     tags,
 )
-from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, Tell, on_moved
+from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, Tell, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.metrics import MEASURERS_MAX

@@ -13,6 +13,7 @@ from core.keys import Scope
 from profiles import intent
 from profiles.segments import everybody, facts, judging
 from profiles.segments.conditions import Reachable
+from profiles.segments.judging import Measure
 from stitcher.rebuild import rebuild
 from tests.api.client import asking
 from tests.api.world import INDEX, NOW, RULES, World, index
@@ -104,14 +105,14 @@ def test_segments_of_whom_can_be_reached_leave_him_out_however_they_are_asked(
     for who, phone in ((A, PHONE), (B, OTHER)):
         world.happens(who, phone, type="consent.given", properties=TEXTS)
     block(administrator, PHONE)
-    condition, rules = Reachable(kind="reach", channel="sms"), intent.shipped()
+    condition, by = Reachable(kind="reach", channel="sms"), Measure(intent.shipped(), NOW)
 
     with engine.connect() as connection:
-        number = everybody.count(connection, condition, rules, NOW)
-        known = facts.of_people(connection, world.people(), facts.wanted([condition], rules), NOW)
+        number = everybody.count(connection, condition, by)
+        known = facts.of_people(connection, world.people(), facts.wanted([condition], by.intent), NOW)
         due = connection.exec_driver_sql("SELECT person_id::text FROM recheck WHERE at = '-infinity'").scalars().all()
 
-    holds = {person for person, of in known.items() if judging.judge(condition, of, rules, NOW).holds}
+    holds = {person for person, of in known.items() if judging.judge(condition, of, by).holds}
     assert (number, holds) == (1, {world.person(B)})
     assert world.person(A) in due
 

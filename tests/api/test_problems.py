@@ -197,10 +197,9 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
         "Sending",
         "Opening",
         "LeadChange",
-        *CONDITIONS_AND_WISHES,
         "NotToContact",
         "Tagging",
-        *SEGMENT_QUESTIONS,
+        *CONDITIONS_AND_WISHES,
     }
     assert not [
         name
