@@ -33,6 +33,7 @@ from profiles import company_intent, description, frequency, intent, people
 from profiles.description import Describing
 from profiles.rollup import Judging
 from profiles.scoring import Scoring
+from profiles.segments.judging import Rules as JudgingRules
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -94,6 +95,11 @@ class Context:
     def judging(self) -> Judging:
         """By which rules companies are judged, as of now."""
         return Judging(self.scoring, self.companies)
+
+    @property
+    def judged_by(self) -> JudgingRules:
+        """By which rules people are in segments."""
+        return JudgingRules(self.intent_rules, self.description_rules.traits)
 
     @property
     def describing(self) -> Describing:

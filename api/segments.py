@@ -56,7 +56,7 @@ def preview(asked: segment_schemas.Question, here: Here, connection: Alone) -> s
     """Say of how many people a condition holds now, and of whom for example; nothing is saved."""
     now = here.clock()
     condition = rulesets.expanded(asked.when, store.standing_sets(connection))
-    by = measuring.measure(connection, [condition], here.intent_rules, now)
+    by = measuring.measure(connection, [condition], here.judged_by, now)
     return segment_schemas.PreviewOut(
         people=everybody.count(connection, condition, by),
         of_people=everybody.count(connection, EVERYBODY, by),
@@ -143,8 +143,8 @@ def verdicts(connection: Connection, of: Stored, person: UUID, here: Here) -> tu
     """Judge the conditions of a rule set of one person, and return who that is today, the verdicts, and as of when."""
     present, now = people.survivor(connection, str(person)), here.clock()
     conditions = rulesets.conditions(of.rules, store.standing_sets(connection))
-    by = measuring.measure(connection, conditions, here.intent_rules, now)
-    known = facts.of_people(connection, [present], facts.wanted(conditions, here.intent_rules), now)
+    by = measuring.measure(connection, conditions, here.judged_by, now)
+    known = facts.of_people(connection, [present], facts.wanted(conditions, by), now)
     if present not in known:
         raise NotFound("this is nobody's: an identifier of several")
     return present, [judging.judge(each, known[present], by) for each in conditions], now

@@ -48,7 +48,7 @@ def simulate(asked: segment_schemas.Bands, here: Here, connection: Alone) -> seg
     """Say where everybody would stand by a definition, and from where people would go there; nothing is saved."""
     now, rules = here.clock(), _rules(asked)
     conditions = rulesets.conditions(rules, store.standing_sets(connection))
-    by = measuring.measure(connection, conditions, here.intent_rules, now)
+    by = measuring.measure(connection, conditions, here.judged_by, now)
     shifts = everybody.shifts(connection, rules, conditions, by)
     people: Counter[str] = Counter({band.name: 0 for band in rules.bands})
     for (_, after), number in shifts.items():

@@ -103,8 +103,8 @@ def _compared(connection: Connection, system: System, expected: set[int], base: 
     sample = random.Random(1).sample(sorted(person_of.values()), SAMPLE_PEOPLE)
     sample += random.Random(2).sample(sorted(by_networkx), min(len(by_networkx), SAMPLE_PEOPLE))
     started = time.perf_counter()
-    known = facts.of_people(connection, set(sample), facts.wanted([BOTH], system.intent_rules), base)
-    by_memory = {p for p, each in known.items() if judge(BOTH, each, Measure(system.intent_rules, base)).holds}
+    known = facts.of_people(connection, set(sample), facts.wanted([BOTH], Measure(system.judged_by, base)), base)
+    by_memory = {p for p, each in known.items() if judge(BOTH, each, Measure(system.judged_by, base)).holds}
     in_memory = time.perf_counter() - started
     return {
         "people": len(person_of),
@@ -116,13 +116,13 @@ def _compared(connection: Connection, system: System, expected: set[int], base: 
 
 def _people(connection: Connection, system: System, condition: Condition, base: datetime) -> set[PersonId]:
     rules = rulesets.segment(NAME, condition, {})
-    told = everybody.standings(connection, rules, [condition], Measure(system.intent_rules, base))
+    told = everybody.standings(connection, rules, [condition], Measure(system.judged_by, base))
     return {person for person, (band, _) in told.items() if band is not None}
 
 
 def _timed(connection: Connection, system: System, base: datetime, rounds: int) -> Mapping[str, Any]:
     """Seconds, medians of *rounds*, each of which asks everything once."""
-    by = Measure(system.intent_rules, base)
+    by = Measure(system.judged_by, base)
     with tempfile.TemporaryDirectory() as scratch, duckdb.connect() as duck:
         _exported(connection, duck, Path(scratch) / "touched.csv")
         since = base - timedelta(days=14)

@@ -1,7 +1,7 @@
 """Which tags there are, and how many people bear each: counted from the events when asked for, as `profiles.tags` counts them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from core.errors import InvalidEvent
 from core.event import Trust
+from core.identifier import PersonId
 from profiles.segments import sql
 from profiles.tags import SAYABLE, TAG_LENGTH_MAX, TYPE, Kind, expiry
 
@@ -47,16 +48,30 @@ _TAG, _KIND, _ENDS = (sql.text_at(f"'{{properties,{name}}}'") for name in ("tag"
 _REMOVED = "coalesce(json_typeof(body #> '{properties,removed}') = 'boolean' AND body #>> '{properties,removed}' = 'true', false)"
 
 # The last word on each tag of each person. What reads as a time is decided where events are read, so ends are told as they stand.
+_LAST = f"""
+    SELECT DISTINCT ON (person_id, kind, name) person_id, kind, name, ends, removed
+      FROM (SELECT person_id, occurred_at, uid, {_TAG} AS name, {_ENDS} AS ends, {_REMOVED} AS removed,
+                   CASE WHEN {_KIND} = ANY(:sayable) THEN {_KIND}
+                        WHEN body ->> 'trust' = '{Trust.IMPORT}' THEN '{Kind.IMPORTED}' ELSE '{Kind.STATED}' END AS kind
+              FROM {sql.OWN} WHERE type = '{TYPE}') AS told
+     WHERE length(name) <= {TAG_LENGTH_MAX} AND (CAST(:kind AS text) IS NULL OR kind = CAST(:kind AS text))
+     ORDER BY person_id, kind, name, occurred_at DESC, removed DESC, uid DESC
+"""  # noqa: S608 - no value in it
 _COUNTS = text(
-    f"""
-    SELECT kind, name, ends, count(*)
-      FROM (SELECT DISTINCT ON (person_id, kind, name) kind, name, ends, removed
-              FROM (SELECT person_id, occurred_at, uid, {_TAG} AS name, {_ENDS} AS ends, {_REMOVED} AS removed,
-                           CASE WHEN {_KIND} = ANY(:sayable) THEN {_KIND}
-                                WHEN body ->> 'trust' = '{Trust.IMPORT}' THEN '{Kind.IMPORTED}' ELSE '{Kind.STATED}' END AS kind
-                      FROM {sql.OWN} WHERE type = '{TYPE}') AS told
-             WHERE length(name) <= {TAG_LENGTH_MAX} AND (CAST(:kind AS text) IS NULL OR kind = CAST(:kind AS text))
-             ORDER BY person_id, kind, name, occurred_at DESC, removed DESC, uid DESC) AS last
-     WHERE NOT removed GROUP BY kind, name, ends LIMIT :most
-    """  # noqa: S608 - no value in it
+    f"SELECT kind, name, ends, count(*) FROM ({_LAST}) AS last"  # noqa: S608 - no value in it
+    " WHERE NOT removed GROUP BY kind, name, ends LIMIT :most"
 )
+_BEARERS = text(
+    f"SELECT person_id::text, ends FROM ({_LAST}) AS last WHERE NOT removed AND name = :name"  # noqa: S608 - no value in it
+)
+
+
+def bearers(
+    connection: Connection, name: str, kind: Kind | None, now: datetime
+) -> Iterator[tuple[PersonId, datetime | None]]:
+    """Yield who bears a tag (of *kind*) as of *now*, and until when (`None`: for good); of several kinds somebody comes often."""
+    asked = {"kind": kind, "sayable": list(SAYABLE), "name": name}
+    for person, ends in connection.execute(_BEARERS, asked):
+        at = expiry(ends)
+        if at is None or at > now:
+            yield person, at

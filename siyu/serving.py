@@ -171,7 +171,7 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("stitcher", run_stitcher)
     background.start("directives", carrying_out(system))
     background.start("refusals", keeping_refusals(system))
-    background.start("segments", Watch(system.engine, system.intent_rules, system.thresholds, system.clock).run)
+    background.start("segments", Watch(system.engine, system.judged_by, system.thresholds, system.clock).run)
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
     with transaction(system.engine) as connection:
         alerting.forget_others(connection, list(system.group_robots))

@@ -21,6 +21,7 @@ from ingest.channels import Channels
 from profiles import company_intent, description, frequency, intent, interests, traits
 from profiles.description import Describing
 from profiles.scoring import Scoring
+from profiles.segments import judging
 from siyu import (
     group_robots,
     tables,  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
@@ -58,6 +59,11 @@ class System:
     def scoring(self) -> Scoring:
         """By which rules intent is judged, as of now."""
         return Scoring(self.intent_rules, self.clock())
+
+    @property
+    def judged_by(self) -> judging.Rules:
+        """By which rules people are in segments."""
+        return judging.Rules(self.intent_rules, self.description_rules.traits)
 
     @property
     def describing(self) -> Describing:

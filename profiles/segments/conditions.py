@@ -15,6 +15,7 @@ from core.event import Currency, Key, Type, Whole, Word
 from profiles.consent import ADDRESSES, MARKETING
 from profiles.frequency import SENDING
 from profiles.rfm import FIFTHS
+from profiles.tags import TAG_LENGTH_MAX
 from profiles.values import VALUES_MAX, Value
 
 DEPTH_MAX = 10
@@ -172,11 +173,19 @@ class Intends(Bounded):
 
 
 class Trait(_Frozen):
-    """The trait called *name* is so."""
+    """The trait called *name* is so, as the statement of it that survives has it; see `profiles.traits`."""
 
     kind: Literal["trait"]
     name: Word
     value: Value = Value()
+
+
+class Tagged(_Frozen):
+    """He bears the tag called *name*, of the *tag_kind* (none: of any)."""
+
+    kind: Literal["tag"]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=TAG_LENGTH_MAX)]
+    tag_kind: Literal["stated", "model", "imported"] | None = None
 
 
 class Company(_Frozen):
@@ -226,7 +235,22 @@ class Seen(_Frozen):
     max_days_ago: Days | None = None
 
 
-Leaf = Did | Read | Brought | Ordered | Rfm | Intends | Trait | Company | Known | Follows | Reachable | Messaged | Seen
+Leaf = (
+    Did
+    | Read
+    | Brought
+    | Ordered
+    | Rfm
+    | Intends
+    | Trait
+    | Tagged
+    | Company
+    | Known
+    | Follows
+    | Reachable
+    | Messaged
+    | Seen
+)
 Condition = Annotated[AllOf | AnyOf | Not | In | Leaf, Field(discriminator="kind")]
 EVERYBODY = AllOf(kind="all", of=())
 

@@ -11,6 +11,7 @@ from core.identifier import IdentifierId, PersonId
 from profiles.segments.conditions import (
     Condition,
 )
+from profiles.segments.described import described
 from profiles.segments.judging import Measure
 from profiles.segments.question import Question
 from profiles.segments.rulesets import RuleSet
@@ -36,11 +37,11 @@ def differences(
 
     All of it is one state of the database, read by a transaction that writes nothing and so holds nobody up.
     """
-    question = Question(by)
-    bands = zip((question.expression(each) for each in conditions), of.bands, strict=False)
-    told = question.statement(question.banded(bands))
     reading = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with transaction(reading) as connection:
+        question = _question(connection, conditions, by)
+        bands = zip((question.expression(each) for each in conditions), of.bands, strict=False)
+        told = question.statement(question.banded(bands))
         statement = text(_DIFFERENCES.format(told=told))
         parameters = {**question.parameters, "set_name": of.name}
         rows = connection.execute(statement, parameters, execution_options={"yield_per": PART_PEOPLE_MAX})
@@ -62,7 +63,7 @@ def standings(
 ) -> Mapping[PersonId, tuple[str | None, datetime | None]]:
     """Return the band in which everybody stands by *conditions*, and until when at the earliest; those in none for good are left
     out."""
-    question = Question(by)
+    question = _question(connection, conditions, by)
     bands = zip((question.expression(each) for each in conditions), of.bands, strict=True)
     rows = connection.execute(text(question.statement(question.banded(bands))), question.parameters)
     return {PersonId(IdentifierId(str(row[0]))): (row[1], row[2]) for row in rows}
@@ -70,7 +71,7 @@ def standings(
 
 def count(connection: Connection, condition: Condition, by: Measure) -> int:
     """Return of how many people *condition* holds."""
-    question = Question(by)
+    question = _question(connection, [condition], by)
     statement = question.statement(f"CASE WHEN {question.expression(condition)} THEN '' END")
     counted = f"SELECT count(*) FROM ({statement}) AS told WHERE band IS NOT NULL"  # noqa: S608 - no value in it
     return int(connection.execute(text(counted), question.parameters).scalar_one())
@@ -78,7 +79,7 @@ def count(connection: Connection, condition: Condition, by: Measure) -> int:
 
 def some(connection: Connection, condition: Condition, by: Measure, most: int) -> Sequence[PersonId]:
     """Return up to *most* people of whom *condition* holds, by id."""
-    question = Question(by)
+    question = _question(connection, [condition], by)
     statement = question.statement(f"CASE WHEN {question.expression(condition)} THEN '' END")
     told = f"SELECT person::text FROM ({statement}) AS told WHERE band IS NOT NULL ORDER BY person LIMIT :most"  # noqa: S608 - no value in it
     return list(connection.execute(text(told), {**question.parameters, "most": most}).scalars())
@@ -89,7 +90,7 @@ def shifts(
 ) -> Mapping[tuple[str | None, str | None], int]:
     """Return how many people who stand in one band of what is called as *of* is would stand in another by *conditions*; `None` is
     none."""
-    question = Question(by)
+    question = _question(connection, conditions, by)
     told = question.statement(question.banded(zip((question.expression(c) for c in conditions), of.bands, strict=True)))
     statement = f"""
         SELECT known.band, told.band, count(*) FROM ({told}) AS told
@@ -99,3 +100,7 @@ def shifts(
     """  # noqa: S608 - no value in it
     rows = connection.execute(text(statement), {**question.parameters, "set_name": of.name})
     return {(row[0], row[1]): row[2] for row in rows}
+
+
+def _question(connection: Connection, conditions: Sequence[Condition], by: Measure) -> Question:
+    return Question(by, described(connection, conditions, by))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from core.database import array, run
 from core.event import TYPES, Event
 from core.identifier import IdentifierId, PersonId
-from profiles import consent, do_not_contact, frequency, intent, people, summaries, summary, timeline
+from profiles import consent, do_not_contact, frequency, intent, people, summaries, summary, tags, timeline
 from profiles.intent import Signal
 from profiles.scoring import signal
 from profiles.segments import sql
@@ -24,9 +24,11 @@ from profiles.segments.conditions import (
     Reachable,
     Read,
     Rfm,
+    Tagged,
+    Trait,
     leaves,
 )
-from profiles.segments.judging import Facts
+from profiles.segments.judging import Facts, Measure
 from profiles.summary import PAID, REFUNDED
 
 SIGNALS_MAX = 10_000  # of one person, the newest
@@ -44,7 +46,7 @@ class Wanted:
     blocked: bool
 
 
-def wanted(conditions: Iterable[Condition], rules: intent.Rules) -> Wanted:
+def wanted(conditions: Iterable[Condition], by: Measure) -> Wanted:
     """Return what *conditions* look at."""
     types: set[str] = set()
     windows: list[timedelta | None] = []
@@ -64,13 +66,19 @@ def wanted(conditions: Iterable[Condition], rules: intent.Rules) -> Wanted:
             case Ordered() | Rfm():
                 types |= {*PAID, REFUNDED}
                 windows.append(None)  # an order is as old as its first payment
+            case Trait():
+                types |= by.traits.types
+                windows.append(None)
+            case Tagged():
+                types.add(tags.TYPE)
+                windows.append(None)
             case Reachable():
                 types |= set(consent.TYPES)
                 windows.append(None)
                 blocked = True
             case Intends():
-                types |= intent.types(rules)
-                windows.append(intent.horizon(rules))
+                types |= intent.types(by.intent)
+                windows.append(intent.horizon(by.intent))
             case Brought():
                 brought = True
     known = [each for each in windows if each is not None]

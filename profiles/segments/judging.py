@@ -12,7 +12,7 @@ from math import log2
 from typing import cast
 
 from core.identifier import Identifier, PersonId
-from profiles import consent, frequency, intent
+from profiles import consent, frequency, intent, tags, traits
 from profiles.intent import Signal
 from profiles.purchases import ZONE, number_of
 from profiles.rfm import Fifths
@@ -34,6 +34,7 @@ from profiles.segments.conditions import (
     Read,
     Rfm,
     Seen,
+    Tagged,
     Trait,
     Windowed,
 )
@@ -61,12 +62,30 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
-    """By what is judged, and as of when (*now*): the rules of *intent*, and the *fifths* of what all buyers are, by currency."""
+class Rules:
+    """The rules that people are judged by, whenever it is: of their intent, and of which statement of a trait survives."""
 
     intent: intent.Rules
+    traits: traits.Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """By what *rules* is judged, as of *now*, and among whom: the *fifths* of what all buyers are, by currency."""
+
+    rules: Rules
     now: datetime
     fifths: Mapping[str, Fifths] = field(default_factory=dict)
+
+    @property
+    def intent(self) -> intent.Rules:
+        """The rules of intent."""
+        return self.rules.intent
+
+    @property
+    def traits(self) -> traits.Rules:
+        """The rules of traits."""
+        return self.rules.traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,8 @@ def judge(condition: Condition, facts: Facts, by: Measure) -> Verdict:
             return _rfm(condition, facts, by)
         case Seen():
             return _seen(condition, facts, by.now)
+        case Trait() | Tagged():
+            return _described(condition, facts, by)
         case _:
             return _stated(condition, facts)
 
@@ -116,8 +137,6 @@ def judge(condition: Condition, facts: Facts, by: Measure) -> Verdict:
 def _stated(condition: Condition, facts: Facts) -> Verdict:
     """Judge what only an event can change."""
     match condition:
-        case Trait():
-            return _valued(condition, condition.value, facts.known.under("trait/").get(condition.name))
         case Company():
             stated = facts.known.stated.get("company")
             return _valued(condition, condition.value, stated[2] if stated else None)
@@ -132,6 +151,21 @@ def _stated(condition: Condition, facts: Facts) -> Verdict:
         case Reachable():
             return _reachable(condition, facts)
     raise AssertionError(condition)
+
+
+def _described(condition: Trait | Tagged, facts: Facts, by: Measure) -> Verdict:
+    if isinstance(condition, Tagged):
+        return _tagged(condition, facts, by.now)
+    stated = [each for each in traits.statements(facts.signals, by.traits) if each.trait == condition.name]
+    kept = traits.survivor(stated, by.traits.traits[condition.name]) if stated else None
+    return _valued(condition, condition.value, kept.value if kept else None)
+
+
+def _tagged(condition: Tagged, facts: Facts, now: datetime) -> Verdict:
+    borne = [tag for tag in tags.tags(facts.signals, now) if tag.name == condition.name]
+    own = [tag for tag in borne if condition.tag_kind in (None, tag.kind)]
+    # With several, the first that ends is soon enough to look again.
+    return Verdict(condition, bool(own), soonest(tag.expires_at for tag in own), sorted({str(tag.kind) for tag in own}))
 
 
 def _valued(condition: Condition, wanted: Value, value: object) -> Verdict:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import ARRAY, BigInteger, Column, Connection, DateTime, Table, Text, text
 
 from core.database import metadata
-from profiles import intent, orders
+from profiles import orders
 from profiles.purchases import ZONE
 from profiles.rfm import Fifths, fifths
 from profiles.segments.conditions import Condition, Rfm, leaves
-from profiles.segments.judging import Measure
+from profiles.segments.judging import Measure, Rules
 
 REFRESHED = timedelta(hours=1)
 
@@ -30,7 +30,7 @@ def currencies(conditions: Iterable[Condition]) -> set[str]:
     return {leaf.currency for each in conditions for leaf in leaves(each) if isinstance(leaf, Rfm)}
 
 
-def measure(connection: Connection, conditions: Iterable[Condition], rules: intent.Rules, now: datetime) -> Measure:
+def measure(connection: Connection, conditions: Iterable[Condition], rules: Rules, now: datetime) -> Measure:
     """Return by what *conditions* are judged *now*; what buyers are is as it was last looked at, or is looked at now."""
     asked = currencies(conditions)
     known = {currency: kept for currency, (kept, _) in _kept(connection, asked).items()} if asked else {}

@@ -4,9 +4,10 @@ Each thing that is asked becomes one relation: a row for each person of whom any
 until when. Of a person without a row it holds or not whoever he is.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 
+from core.identifier import PersonId
 from profiles import consent, frequency, intent
 from profiles.purchases import ZONE
 from profiles.rfm import Fifths
@@ -30,12 +31,16 @@ from profiles.segments.conditions import (
     Read,
     Rfm,
     Seen,
+    Tagged,
     Trait,
     Windowed,
 )
 from profiles.segments.judging import STEP_MIN, Measure
 from profiles.segments.rulesets import Band
 from profiles.values import Value
+
+Described = Mapping[str, Mapping[PersonId, datetime | None]]
+"""Of whom, and until when, each condition holds (by its JSON) that is no relation but is read off events: traits and tags."""
 
 FEW_MAX = 5_000  # of whom it is quicker to ask one by one whom they brought
 
@@ -45,8 +50,9 @@ _TICK = "CAST('1 microsecond' AS interval)"
 class Question:
     """A statement in the making: the relations that it is made of so far, and the values that they are given."""
 
-    def __init__(self, by: Measure) -> None:
+    def __init__(self, by: Measure, described: Described) -> None:
         self._by = by
+        self._found = described
         self._relations: list[str] = []
         self._known: dict[str, str] = {}
         self.parameters: dict[str, object] = {"now": by.now}
@@ -136,8 +142,8 @@ class Question:
                 return self._identified(condition)
             case Reachable():
                 return self._reachable(condition)
-            case Trait():
-                return self._valued(f"trait/{condition.name}", condition.value)
+            case Trait() | Tagged():
+                return self._described(condition)
             case Company():
                 return self._valued("company", condition.value)
             case Follows():
@@ -317,6 +323,15 @@ class Question:
                    CASE WHEN :now < {begins} THEN {begins} WHEN :now < {ends} THEN {ends} END AS until
               FROM (SELECT person_id AS person, {sort}(CAST(body #>> '{{{name},any}}' AS timestamptz)) AS at
                       FROM {sql.SUMMARIES} GROUP BY person_id) AS told
+        """  # noqa: S608 - no value in it
+
+    def _described(self, condition: Trait | Tagged) -> str:
+        found = self._found[condition.model_dump_json()]
+        people = self._given(list(found))
+        ends = self._given([until.isoformat() if until else None for until in found.values()])
+        return f"""
+            SELECT person, true AS holds, until
+              FROM unnest(CAST({people} AS uuid[]), CAST({ends} AS timestamptz[])) AS told(person, until)
         """  # noqa: S608 - no value in it
 
     def _valued(self, name: str, value: Value) -> str:

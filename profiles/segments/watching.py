@@ -23,10 +23,11 @@ from core.identifier import PersonId
 from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
 from core.outbox import Announcement, Cursor, Row
 from core.session import Session
-from profiles import intent, leads
+from profiles import leads
 from profiles.scoring import Scoring
 from profiles.segments import everybody, facts, judging, measuring, rulesets, store, telling
 from profiles.segments.conditions import Brought, Condition, leaves
+from profiles.segments.judging import Rules
 from profiles.segments.rulesets import Kind, RuleSet
 from profiles.segments.store import Move, Stored
 from profiles.segments.telling import Reason
@@ -65,7 +66,7 @@ class Watch:
     """Keeps memberships in the database of *engine*; whose intent reaches one of *thresholds* is announced too."""
 
     def __init__(
-        self, engine: Engine, rules: intent.Rules, thresholds: Collection[int] = (), clock: Clock = system_clock
+        self, engine: Engine, rules: Rules, thresholds: Collection[int] = (), clock: Clock = system_clock
     ) -> None:
         self._engine = engine
         self._rules = rules
@@ -169,9 +170,7 @@ class Watch:
     def _judge(self, connection: Connection, people: Collection[PersonId], live: _Live, reason: Reason) -> None:
         now = self._clock()
         by = measuring.measure(connection, live.asked, self._rules, now)
-        known = facts.of_people(
-            connection, facts.present(connection, people), facts.wanted(live.asked, self._rules), now
-        )
+        known = facts.of_people(connection, facts.present(connection, people), facts.wanted(live.asked, by), now)
         at: dict[PersonId, datetime | None] = dict.fromkeys(people)
         bands: dict[PersonId, dict[str, str]] = {person: {} for person in people}
         for person, own in known.items():
@@ -215,7 +214,9 @@ class Watch:
         self, connection: Connection, moved: Sequence[Move], sets: Mapping[str, RuleSet], reason: Reason, now: datetime
     ) -> Iterator[Announcement]:
         alerts = [move for move in moved if sets[move.set].kind is Kind.ALERT]
-        scores = Scoring(self._rules, now).of_people(connection, {move.person for move in alerts}) if alerts else {}
+        scores = (
+            Scoring(self._rules.intent, now).of_people(connection, {move.person for move in alerts}) if alerts else {}
+        )
         for move in moved:
             of = sets[move.set]
             if of.kind is Kind.ALERT:

@@ -66,7 +66,7 @@ def evaluate(
         begun = perf_counter()
         rules = rulesets.segment("asked", condition, {})
         conditions = [rulesets.expanded(condition, store.standing_sets(connection))]
-        by = measuring.measure(connection, conditions, system.intent_rules, system.clock())
+        by = measuring.measure(connection, conditions, system.judged_by, system.clock())
         told = everybody.standings(connection, rules, conditions, by)
         seconds = perf_counter() - begun
     people = [person for person, (band, _) in told.items() if band is not None]

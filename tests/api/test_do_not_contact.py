@@ -10,10 +10,10 @@ from sqlalchemy import Engine
 from core.database import transaction
 from core.directive import Kind
 from core.keys import Scope
-from profiles import intent
+from profiles import intent, traits
 from profiles.segments import everybody, facts, judging
 from profiles.segments.conditions import Reachable
-from profiles.segments.judging import Measure
+from profiles.segments.judging import Measure, Rules
 from stitcher.rebuild import rebuild
 from tests.api.client import asking
 from tests.api.world import INDEX, NOW, RULES, World, index
@@ -105,11 +105,11 @@ def test_segments_of_whom_can_be_reached_leave_him_out_however_they_are_asked(
     for who, phone in ((A, PHONE), (B, OTHER)):
         world.happens(who, phone, type="consent.given", properties=TEXTS)
     block(administrator, PHONE)
-    condition, by = Reachable(kind="reach", channel="sms"), Measure(intent.shipped(), NOW)
+    condition, by = Reachable(kind="reach", channel="sms"), Measure(Rules(intent.shipped(), traits.shipped()), NOW)
 
     with engine.connect() as connection:
         number = everybody.count(connection, condition, by)
-        known = facts.of_people(connection, world.people(), facts.wanted([condition], by.intent), NOW)
+        known = facts.of_people(connection, world.people(), facts.wanted([condition], by), NOW)
         due = connection.exec_driver_sql("SELECT person_id::text FROM recheck WHERE at = '-infinity'").scalars().all()
 
     holds = {person for person, of in known.items() if judging.judge(condition, of, by).holds}

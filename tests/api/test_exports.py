@@ -26,7 +26,8 @@ from core.errors import NotFound
 from core.identifier import parse
 from core.keys import Scope
 from core.session import Session
-from profiles import intent, platforms
+from profiles import intent, platforms, traits
+from profiles.segments.judging import Rules
 from profiles.segments.watching import Watch
 from stitcher import rebuild
 from tests.api.client import asking
@@ -221,7 +222,7 @@ def test_a_segment_is_exported_as_the_api_lists_it(lived_in: World, app: FastAPI
     with asking(app, lived_in.key(Scope.SEGMENTS_WRITE)) as strategist:
         when = {"kind": "read", "at_least": 1, "within_days": 14}
         assert strategist.post("/v1/segments", json={"name": "readers", "when": when}).status_code == 201
-    Watch(lived_in.engine, intent.shipped(), clock=lambda: NOW).drain()
+    Watch(lived_in.engine, Rules(intent.shipped(), traits.shipped()), clock=lambda: NOW).drain()
     lived_in.happens("user_id:somebody-else", type="consent.given", channel="sms", properties={"purpose": "marketing"})
 
     exported = fetched(sales, lived_in.engine, what="segment", filters={"segment": "readers"}, clear=True)

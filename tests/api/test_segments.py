@@ -8,7 +8,8 @@ import pytest
 from fastapi import FastAPI
 
 from core.keys import Scope
-from profiles import intent
+from profiles import intent, traits
+from profiles.segments.judging import Rules
 from profiles.segments.watching import Watch
 from tests.api.client import asking
 from tests.api.world import NOW, World
@@ -30,7 +31,7 @@ def strategist(app: FastAPI, world: World) -> Iterator[httpx.Client]:
 
 
 def look(world: World) -> None:
-    Watch(world.engine, intent.shipped(), clock=lambda: NOW).drain()
+    Watch(world.engine, Rules(intent.shipped(), traits.shipped()), clock=lambda: NOW).drain()
 
 
 def reads(world: World, who: str, *articles: str) -> None:

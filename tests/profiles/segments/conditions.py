@@ -72,7 +72,8 @@ _leaves = st.one_of(
     _of(
         "intent", st.sampled_from([{"at_least": 5}, {"at_most": 20}, {"at_least": 40}, {"at_least": 10, "at_most": 30}])
     ),
-    _of("trait", name=st.sampled_from(["city", "age"]), value=_values),
+    _of("trait", name=st.sampled_from(["city", "age", "gender", "language"]), value=_values),
+    _of("tag", _perhaps("tag_kind", ["stated", "model", "imported"]), name=st.sampled_from(["vip", "tea"])),
     _of("company", value=_values),
     _of("identifier", _perhaps("scope", ["h5"]), namespace=st.sampled_from(["phone", "anonymous_id", "wechat_openid"])),
     _of("follows", _perhaps("account", ["wx1", "wx2"])),

@@ -1,5 +1,6 @@
 """A world in which all that conditions ask about happens by chance: reads and links, orders, consents, traits, who is who."""
 
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -56,8 +57,16 @@ def _fields(chance: Random, number: int, who: str) -> dict[str, Any]:
     said = {
         "city": chance.choice(["Tea", "北京", "España"]),
         "age": chance.choice([1, 2, "1"]),
+        "gender": chance.choice(["Tea", "m", "女"]),
+        "language": chance.choice(["Tea", "zh", "zh"]),
         "score": chance.choice([0, 0.3, 0.5, 1, True, "Tea", None]),
     }
+    tag: dict[str, Any] = {
+        "tag": chance.choice(["vip", "tea"]),
+        **chance.choice([{}, {"kind": "model"}, {"removed": True}]),
+    }
+    if chance.random() < 0.3:
+        tag["expires_at"] = (NOW + timedelta(days=chance.uniform(-60, 60))).isoformat()
     token = f"s-{chance.randrange(6)}"
     kinds: list[dict[str, Any]] = [
         {"type": "article.read", "channel": "h5", "article": article},
@@ -71,6 +80,8 @@ def _fields(chance: Random, number: int, who: str) -> dict[str, Any]:
         {"type": "mail.delivered", "channel": "mail", "properties": purpose},
         {"type": "consent.given", "channel": "sms", "properties": {**purpose, **channel}},
         {"type": "consent.withdrawn", "channel": "mail", "properties": {**purpose, **channel}},
+        {"type": "person.tagged", "properties": tag},
+        {"type": "person.tagged", "properties": tag},
         {"type": "sms.opted_out", "channel": "sms"},
         {"type": "mail.unsubscribed", "channel": "mail"},
     ]

@@ -11,16 +11,16 @@ from sqlalchemy import Engine
 
 from core.database import transaction
 from core.identifier import PersonId
-from profiles import intent
+from profiles import intent, traits
 from profiles.segments import everybody, facts, measuring, question
 from profiles.segments.conditions import Condition
-from profiles.segments.judging import Facts, Measure, judge
+from profiles.segments.judging import Facts, Measure, Rules, judge
 from profiles.segments.rulesets import segment
 from tests.api.world import NOW, World
 from tests.profiles.segments.conditions import conditions
 from tests.profiles.segments.history import happens
 
-RULES = intent.shipped()
+RULES = Rules(intent.shipped(), traits.shipped())
 MOMENTS = st.sampled_from([NOW, NOW - timedelta(days=3), NOW + timedelta(days=1), NOW + timedelta(days=40)])
 
 
@@ -42,7 +42,7 @@ def by(world: World, condition: Condition, now: datetime) -> Measure:
 def known(world: World, condition: Condition, now: datetime) -> Mapping[PersonId, Facts]:
     with transaction(world.engine) as connection:
         everyone = facts.present(connection, world.people())
-        return facts.of_people(connection, everyone, facts.wanted([condition], RULES), now)
+        return facts.of_people(connection, everyone, facts.wanted([condition], by(world, condition, now)), now)
 
 
 @pytest.mark.parametrize(("seed", "few"), [(0, question.FEW_MAX), (1, 1)])

@@ -13,9 +13,10 @@ from core.database import transaction
 from core.directive import Kind
 from core.log.port import INTENT_ALERT, SEGMENT_MEMBERSHIP, STAGE_CHANGED
 from core.outbox import Announcement, Cursor
-from profiles import intent
+from profiles import intent, traits
 from profiles.segments import defining, everybody, measuring, rulesets, store
 from profiles.segments.conditions import Condition
+from profiles.segments.judging import Rules
 from profiles.segments.rulesets import Band, RuleSet, segment
 from profiles.segments.watching import Watch
 from stitcher import rebuild
@@ -23,7 +24,7 @@ from tests.api.world import INDEX, NOW, RULES, World
 from tests.profiles.segments.conditions import CONDITION
 from tests.profiles.segments.history import happens
 
-INTENT = intent.shipped()
+JUDGED_BY = Rules(intent.shipped(), traits.shipped())
 A, B, C, D = "user_id:A", "user_id:B", "user_id:C", "user_id:D"
 DAY = 24 * 60.0
 READERS = {"kind": "read", "at_least": 2, "within_days": 14}
@@ -36,7 +37,7 @@ class Watched:
     def __init__(self, engine: Engine, thresholds: Iterable[int] = ()) -> None:
         self.world = World(engine)
         self.now = NOW
-        self._watch = Watch(engine, INTENT, [*thresholds], clock=lambda: self.now)
+        self._watch = Watch(engine, JUDGED_BY, [*thresholds], clock=lambda: self.now)
         self._cursor = Cursor()
 
     def define(self, name: str, **condition: Any) -> None:
@@ -67,7 +68,7 @@ class Watched:
         with transaction(self.world.engine) as connection:
             sets = store.standing_sets(connection)
             conditions = rulesets.conditions(sets[name], sets)
-            by = measuring.measure(connection, conditions, INTENT, self.now)
+            by = measuring.measure(connection, conditions, JUDGED_BY, self.now)
             told = everybody.standings(connection, sets[name], conditions, by)
         return {person: band for person, (band, _) in told.items() if band is not None}
 
