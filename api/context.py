@@ -28,7 +28,8 @@ from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
-from profiles import frequency, intent, people
+from profiles import company_intent, frequency, intent, people
+from profiles.rollup import Judging
 from profiles.scoring import Scoring
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
@@ -66,6 +67,7 @@ class Context:
     rules: Rules
     intent_rules: intent.Rules
     frequency: frequency.Rules
+    companies: company_intent.Rules
     feed: Feed
     audit: "Auditing"
     checks: Mapping[str, Check]
@@ -79,6 +81,11 @@ class Context:
     def scoring(self) -> Scoring:
         """By which rules intent is judged, as of now."""
         return Scoring(self.intent_rules, self.clock())
+
+    @property
+    def judging(self) -> Judging:
+        """By which rules companies are judged, as of now."""
+        return Judging(self.scoring, self.companies)
 
 
 class Keys:
@@ -257,18 +264,24 @@ async def defining(here: Here, _: Definer) -> AsyncIterator[Connection]:
 Defining = Annotated[Connection, Depends(defining, scope="function")]
 
 
-async def alone(here: Here, _: Reader) -> AsyncIterator[Connection]:
-    """Open the transaction that answers a question about everybody, one at a time. Raises `Overloaded`."""
+@asynccontextmanager
+async def one_at_a_time(here: Context) -> AsyncIterator[None]:
+    """Wait for one's turn to ask about everybody. Raises `Overloaded` where others take too long."""
     try:
         with anyio.fail_after(TURN_SECONDS_MAX):
             await here.measuring.acquire()
     except TimeoutError:
         raise Overloaded("other figures are being worked out", retry_after_seconds=10) from None
     try:
-        async with turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
-            yield connection
+        yield
     finally:
         here.measuring.release()
+
+
+async def alone(here: Here, _: Reader) -> AsyncIterator[Connection]:
+    """Open the transaction that answers a question about everybody, one at a time. Raises `Overloaded`."""
+    async with one_at_a_time(here), turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
+        yield connection
 
 
 Alone = Annotated[Connection, Depends(alone, scope="function")]

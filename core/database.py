@@ -125,6 +125,13 @@ def copied(connection: Connection, statement: str, parameters: Mapping[str, obje
         return b"".join(source)[_COPY_HEAD_BYTES:-_COPY_END_BYTES]
 
 
+def copied_csv(connection: Connection, statement: str, parameters: Mapping[str, object]) -> bytes:
+    """Return the rows of the query *statement* as CSV without a head, for columns that are no fixed number of bytes."""
+    command = f"COPY ({statement}) TO STDOUT (FORMAT csv)"
+    with _driver(connection).cursor() as cursor, cursor.copy(command, parameters) as source:
+        return b"".join(source)
+
+
 # A signature of 11 bytes and two numbers of 4; the number of columns that no row has, -1.
 _COPY_HEAD_BYTES = 19
 _COPY_END_BYTES = 2

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
         ),
     ] = ""
     frequency_file: Annotated[Path | None, Field(description="caps and quiet hours other than those shipped")] = None
+    companies_file: Annotated[Path | None, Field(description="rules of companies other than those shipped")] = None
+    alerts_file: Annotated[Path | None, Field(description="robots of group chats that are told about intent")] = None
     channels_file: Annotated[Path | None, Field(description="accounts of platforms, and channels of your own")] = None
     public_url: Annotated[str, Field(description="under which platforms and browsers reach us; unset: as they ask")] = (
         ""

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    literal_column,
     text,
 )
 
@@ -48,6 +49,12 @@ identifier_table = Table(
     Column("standing", SmallInteger, nullable=False),
     Column("closures", JSON, comment="the stitcher's: why it is out of the game, by round; NULL: it is not"),
     Column("witnesses", ARRAY(Uuid), comment="the identifiers that closures rest on"),
+    Index(
+        "identifier_mailbox_idx",
+        literal_column("reverse(split_part(value, '@', 2))").label("backwards"),
+        postgresql_where=text("namespace = 'email'"),
+        postgresql_ops={"backwards": "text_pattern_ops"},
+    ),
     Index(
         "identifier_witnesses_idx",
         "witnesses",

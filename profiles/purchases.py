@@ -23,7 +23,7 @@ ZONE = timezone(timedelta(hours=8))  # where days end for who does not say it
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Payments that are no purchase of anybody here: those that *robots* reported, and those of *nobody* known."""
+    """Events that are in no figure of people: those that *robots* reported, and those of *nobody* known."""
 
     robots: int
     nobody: int

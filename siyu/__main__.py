@@ -8,7 +8,9 @@ import typer
 
 from core.errors import SiyuError
 from siyu.commands import (
+    alerts,
     article,
+    behaviour,
     channels,
     directives,
     export,
@@ -39,11 +41,13 @@ for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, 
     app.command()(command)
 app.add_typer(person.app, name="person")
 app.add_typer(directives.app, name="directives")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(article.app, name="article")
 app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
 app.add_typer(links.app, name="links")
 app.add_typer(mappings.app, name="mappings")
+metrics.app.add_typer(behaviour.app)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")

@@ -6,7 +6,7 @@ from ingest import mappings, questions
 from ingest.links import store as tracked_links
 from ingest.orders import polling
 from ingest.wechat import keeper
-from profiles import articles, history, official, people, summaries, timeline
+from profiles import articles, history, leads, official, people, summaries, timeline
 from profiles.segments import measuring
 from profiles.segments import store as segments
 from stitcher import directives, links, openings, reviewing, robot_evidence
@@ -19,6 +19,7 @@ __all__ = [
     "jobs",
     "keeper",
     "keys",
+    "leads",
     "links",
     "mappings",
     "measuring",

@@ -12,6 +12,7 @@ from core.event import TYPES, Event
 from core.identifier import IdentifierId, PersonId
 from profiles import consent, frequency, intent, people, summaries, summary, timeline
 from profiles.intent import Signal
+from profiles.segments import sql
 from profiles.segments.conditions import (
     Brought,
     Condition,
@@ -114,44 +115,14 @@ def whom_brought(
 ) -> Mapping[PersonId, Mapping[str, Collection[PersonId]]]:
     """Return who stands right below the people of the identifiers *sharers* in the share tree of which article."""
     found: dict[PersonId, dict[str, set[PersonId]]] = defaultdict(lambda: defaultdict(set))
-    for sharer, article, reader in connection.execute(_BROUGHT, {"sharers": array(sharers)}):
+    for article, sharer, reader in connection.execute(_BROUGHT, {"sharers": array(sharers)}):
         found[sharer][article].add(reader)
     return found
 
 
-# As `everybody` asks it, but from the links of a few: who opened one of them, and by whose link that one came first.
 _BROUGHT = text(
-    """
-    WITH opened AS MATERIALIZED (
-      SELECT DISTINCT touch.article_id, reader.person_id AS person, reader.component_id
-        FROM share JOIN article_touch AS touch ON touch.token = share.token AND touch.article_id = share.article_id
-        JOIN identifier AS reader ON reader.id = touch.anchor
-       WHERE share.anchor = ANY(CAST(:sharers AS uuid[])) AND touch.token <> ''
-    )
-    SELECT first.sharer::text, opened.article_id, opened.person::text
-      FROM opened
-     CROSS JOIN LATERAL (
-       SELECT sharer, component_id, entered FROM (
-         SELECT touch.entered_at, sharer.person_id AS sharer, sharer.component_id,
-                min(touch.entered_at) OVER () AS entered
-           FROM identifier AS own
-           JOIN article_touch AS touch ON touch.article_id = opened.article_id AND touch.anchor = own.id
-           LEFT JOIN LATERAL (SELECT anchor FROM share
-                               WHERE share.token = touch.token AND share.article_id = opened.article_id
-                               ORDER BY shared_at, anchor LIMIT 1) AS link ON true
-           LEFT JOIN identifier AS sharer ON sharer.id = link.anchor
-          WHERE own.component_id = opened.component_id AND own.person_id = opened.person
-       ) AS touched
-        WHERE sharer IS DISTINCT FROM opened.person ORDER BY entered_at, sharer NULLS LAST LIMIT 1
-     ) AS first
-     CROSS JOIN LATERAL (
-       SELECT min(touch.entered_at) AS at
-         FROM identifier AS own
-         JOIN article_touch AS touch ON touch.article_id = opened.article_id AND touch.anchor = own.id
-        WHERE own.component_id = first.component_id AND own.person_id = first.sharer
-     ) AS above
-     WHERE first.sharer IS NOT NULL AND (above.at, first.sharer) < (first.entered, opened.person)
-    """
+    "SELECT article_id, sharer::text, person::text FROM"  # noqa: S608 - no value in it
+    f" ({sql.BROUGHT_BY.format(anchors='SELECT unnest(CAST(:sharers AS uuid[]))')}) AS told"
 )
 
 

@@ -22,6 +22,7 @@ from profiles.segments.conditions import (
     Follows,
     Intends,
     Known,
+    Leaf,
     Messaged,
     Not,
     Ordered,
@@ -35,6 +36,8 @@ from profiles.segments.conditions import (
 from profiles.segments.judging import STEP_MIN, Measure
 from profiles.segments.rulesets import Band
 from profiles.values import Value
+
+FEW_MAX = 5_000  # of whom it is quicker to ask one by one whom they brought
 
 _TICK = "CAST('1 microsecond' AS interval)"
 
@@ -72,25 +75,39 @@ class Question:
     def expression(self, condition: Condition) -> str:
         """Return what says in SQL whether *condition* holds of a row of the statement."""
         match condition:
-            case AllOf() | AnyOf():
-                word = " AND " if isinstance(condition, AllOf) else " OR "
-                return f"({word.join(self.expression(each) for each in condition.of) or 'true'})"
+            case AllOf():
+                return self._all(condition)
+            case AnyOf():
+                return f"({' OR '.join(self.expression(each) for each in condition.of)})"
             case Not():
                 return f"(NOT {self.expression(condition.of)})"
             case _:
-                written = condition.model_dump_json()
-                if written not in self._known:
-                    self._known[written] = self._relation(condition)
-                return self._known[written]
+                return self._held(condition)
 
-    def _relation(self, condition: Condition) -> str:
-        body = self._asked(condition)
-        name = f"asked_{len(self._relations)}"
-        self._relations.append(body)
-        of_nobody = isinstance(condition, Bounded) and condition.will_do(0)
-        if isinstance(condition, Ordered):
-            of_nobody = of_nobody and (condition.amount_min or 0) <= 0 <= (condition.amount_max or 0)
-        return f"coalesce({name}.holds, {str(of_nobody).lower()})"
+    def _all(self, condition: AllOf) -> str:
+        """Ask first what is quick; whom somebody brought is then asked of those only of whom the first of that holds."""
+        if not condition.of:
+            return "true"
+        quick = [each for each in condition.of if not isinstance(each, Brought)]
+        held = [self.expression(each) for each in quick]
+        narrow = next(
+            (self._name(each) for each in quick if isinstance(each, Leaf) and not _holds_of_nobody(each)), None
+        )
+        held += [self._held(each, narrow) for each in condition.of if isinstance(each, Brought)]
+        return f"({' AND '.join(held)})"
+
+    def _held(self, condition: Condition, narrow: str | None = None) -> str:
+        name = self._name(condition, narrow)
+        return f"coalesce({name}.holds, {str(_holds_of_nobody(condition)).lower()})"
+
+    def _name(self, condition: Condition, narrow: str | None = None) -> str:
+        """Return the name of the relation of *condition*, among those of whom that called *narrow* holds."""
+        written = f"{narrow} {condition.model_dump_json()}"
+        if written not in self._known:
+            body = self._brought(condition, narrow) if isinstance(condition, Brought) else self._asked(condition)
+            self._known[written] = f"asked_{len(self._relations)}"
+            self._relations.append(body)
+        return self._known[written]
 
     def _asked(self, condition: Condition) -> str:
         """Return the relation of what is asked: person, holds, until."""
@@ -103,8 +120,6 @@ class Question:
                 return self._counted(condition, self._messaged(condition))
             case Ordered():
                 return self._ordered(condition)
-            case Brought():
-                return self._brought(condition)
             case Intends():
                 return self._intends(condition)
             case Rfm():
@@ -170,6 +185,9 @@ class Question:
 
     def _read(self, condition: Read) -> str:
         wanted = ["last_read_at IS NOT NULL"]
+        if condition.window is not None:  # said here too, so that few reads are looked at
+            window = self._given(condition.window)
+            wanted.append(f"last_read_at > CAST(:now AS timestamptz) - CAST({window} AS interval)")
         if condition.articles:
             wanted.append(f"article_id = ANY({self._given(list(condition.articles))})")
         if condition.topics:
@@ -234,13 +252,16 @@ class Question:
     def _score(self, value: str, edges: Sequence[int]) -> str:
         return " + ".join(["1", *(f"CAST({value} > {self._given(edge)} AS int)" for edge in edges)])
 
-    def _brought(self, condition: Brought) -> str:
-        wanted = f"first.article_id = ANY({self._given(list(condition.articles))})" if condition.articles else "true"
+    def _brought(self, condition: Brought, narrow: str | None) -> str:
+        wanted = f"article_id = ANY({self._given(list(condition.articles))})" if condition.articles else "true"
         low, high = self._given(condition.low), self._given(condition.high)
+        brought = sql.BROUGHT
+        if narrow is not None:
+            brought = sql.NARROWED.format(narrow=narrow, few=self._given(FEW_MAX))
         return f"""
             SELECT sharer AS person, count(DISTINCT person) BETWEEN {low} AND {high} AS holds,
                    CAST(NULL AS timestamptz) AS until
-              FROM ({sql.BROUGHT} AND {wanted}) AS told GROUP BY sharer
+              FROM ({brought}) AS told WHERE {wanted} GROUP BY sharer
         """  # noqa: S608 - no value in it
 
     # Intent, as `profiles.intent` judges it
@@ -343,3 +364,10 @@ class Question:
              WHERE address.namespace = {namespace} AND address.standing IN (0, 3) AND {following}
              GROUP BY address.person_id
         """  # noqa: S608 - no value in it
+
+
+def _holds_of_nobody(condition: Condition) -> bool:
+    """Whether *condition* holds of one of whom nothing is known."""
+    if isinstance(condition, Ordered) and not (condition.amount_min or 0) <= 0 <= (condition.amount_max or 0):
+        return False
+    return isinstance(condition, Bounded) and condition.will_do(0)

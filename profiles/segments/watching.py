@@ -23,7 +23,7 @@ from core.identifier import PersonId
 from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
 from core.outbox import Announcement, Cursor, Row
 from core.session import Session
-from profiles import intent
+from profiles import intent, leads
 from profiles.scoring import Scoring
 from profiles.segments import everybody, facts, judging, measuring, rulesets, store, telling
 from profiles.segments.conditions import Brought, Condition, leaves
@@ -219,6 +219,8 @@ class Watch:
         for move in moved:
             of = sets[move.set]
             if of.kind is Kind.ALERT:
+                if move.after is not None and move.person in scores:
+                    leads.open_for(connection, move.person, scores[move.person], now)
                 yield telling.alerted(move, of, scores.get(move.person), now)
             else:
                 yield telling.moved(move, of, reason, now)

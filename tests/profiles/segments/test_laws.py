@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from core.database import transaction
 from core.identifier import PersonId
 from profiles import intent
-from profiles.segments import everybody, facts, measuring
+from profiles.segments import everybody, facts, measuring, question
 from profiles.segments.conditions import Condition
 from profiles.segments.judging import Facts, Measure, judge
 from profiles.segments.rulesets import segment
@@ -45,9 +45,12 @@ def known(world: World, condition: Condition, now: datetime) -> Mapping[PersonId
         return facts.of_people(connection, everyone, facts.wanted([condition], RULES), now)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_one_person_in_memory_is_judged_as_everybody_in_sql(engine: Engine, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "few"), [(0, question.FEW_MAX), (1, 1)])
+def test_one_person_in_memory_is_judged_as_everybody_in_sql(
+    engine: Engine, seed: int, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And both say until when that stands by itself: SQL never later than memory."""
+    monkeypatch.setattr(question, "FEW_MAX", few)
     world = World(engine)
     happens(world, seed, 120)
 
