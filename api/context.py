@@ -39,7 +39,7 @@ from stitcher.rules import Rules
 
 KEYS_MAX = 1_000
 KEYS_AGE_MAX = timedelta(seconds=10)  # for so long a key that was revoked may still be taken
-READERS_MAX = database.POOL_SIZE_MAX - 4  # the others are for keys, probes, the feed and who else is in this process
+READERS_MAX = database.POOL_SIZE_MAX - 6  # the others: keys, looks, probes, the feed, an export, who else is here
 READ_WAIT_SECONDS_MAX = 5.0
 TURN_SECONDS_MAX = 20.0  # until one's question about everybody is looked at
 WORDS_MAX = 20  # of an address, in what is written of a look

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from core.errors import Contended, InvalidSetting, Overloaded, Unavailable, Unstorable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-POOL_SIZE_MAX = 10
+POOL_SIZE_MAX = 12
 
 metadata = MetaData(
     naming_convention={

@@ -225,6 +225,16 @@ _VIEWS = {
             "said_at": "When he began or ceased to.",
         },
     ),
+    "memberships": (
+        "Who stands in which segment, or in which band of layers and stages, as the watch over them knows it.",
+        "SELECT set_name AS segment, person_id, band, since FROM membership",
+        {
+            "segment": "The name of the segment, or of the layers or stages.",
+            "person_id": "Who stands in it.",
+            "band": "In which band; a segment has one, called members.",
+            "since": "Since when.",
+        },
+    ),
     "orders": (
         "What people bought: one row for each person, order and currency that something was paid for.",
         """
