@@ -111,7 +111,7 @@ def listing(connection: Connection, wanted: Wanted, after: tuple[datetime, LeadI
 
 
 def opened(connection: Connection, since: datetime | None, until: datetime | None) -> Sequence[Lead]:
-    """Return the leads opened with *since* ≤ time < *until* (`None`: no bound). Raises `InvalidEvent` where there are too many."""
+    """Return the leads opened with *since* ≤ time < *until* (`None`: no bound). Raises `InvalidEvent` for too many."""
     condition = """
         (CAST(:since AS timestamptz) IS NULL OR opened_at >= :since)
     AND (CAST(:until AS timestamptz) IS NULL OR opened_at < :until) LIMIT :most
