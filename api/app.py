@@ -7,8 +7,24 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, companies, decisions, directives, leads, metrics, people, probes, reviews, stream
-from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
+from api import (
+    articles,
+    audits,
+    behaviour,
+    companies,
+    decisions,
+    directives,
+    exports,
+    leads,
+    metrics,
+    people,
+    probes,
+    reviews,
+    segments,
+    stages,
+    stream,
+)
+from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.metrics import MEASURERS_MAX
@@ -62,6 +78,7 @@ def create(
         frequency=frequency.shipped() if frequency_rules is None else frequency_rules,
         companies=company_intent.shipped() if company_rules is None else company_rules,
         feed=Feed(engine),
+        audit=Auditing(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
         deciding=anyio.Semaphore(DECIDERS_MAX),
@@ -87,6 +104,11 @@ def answering() -> list[APIRouter]:
         companies.router,
         leads.router,
         metrics.router,
+        segments.router,
+        stages.router,
+        exports.router,
+        audits.router,
+        behaviour.router,
         stream.router,
         probes.router,
     ]

@@ -4,18 +4,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Annotated
 
-import anyio
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime, StringConstraints, TypeAdapter
 
 from api import company_schemas, company_shown, pages, shown
-from api.context import Clear, Context, Here, Reader, Snapshot, turn
-from api.metrics import TURN_SECONDS_MAX
+from api.context import Clear, Context, Here, Reader, Snapshot, one_at_a_time, turn
 from api.pages import UUID_TEXT, Paged
 from api.reading import reading
 from api.schemas import Page
-from core.errors import Overloaded
 from core.event import EventUid
 from core.identifier import PersonId
 from profiles import companies, people, profile, rollup, timeline
@@ -38,17 +35,10 @@ async def ranking(here: Here, _: Reader, asked: Paged) -> AsyncIterator[tuple[Ju
     """Wait for one's turn, and judge all companies. Raises `Overloaded` where others take too long."""
     after = asked.after(_PLACE)
     judging = _as_of(here.judging, after[0] if after else None)
-    try:
-        with anyio.fail_after(TURN_SECONDS_MAX):
-            await here.measuring.acquire()
-    except TimeoutError:
-        raise Overloaded("other figures are being worked out", retry_after_seconds=10) from None
-    try:
+    async with one_at_a_time(here):
         async with turn(here):
             found = await run_in_threadpool(_judged, here, judging)
         yield judging, [each for each in found if after is None or _is_behind(each, after[1], after[2])]
-    finally:
-        here.measuring.release()
 
 
 def _judged(here: Context, judging: Judging) -> Sequence[Judged]:

@@ -1,4 +1,4 @@
-"""The shapes of what is answered about buying."""
+"""The shapes of what is answered about buying, and of what every figure says of itself."""
 
 from datetime import date, datetime
 
@@ -8,24 +8,29 @@ from api.schemas import PersonId
 
 
 class LeftOutOut(BaseModel):
-    """Payments that are not counted: what robots reported, and what stands under no identifier that is somebody's."""
+    """Events that are not counted: what robots reported, and what stands under no identifier that is somebody's."""
 
     robots: int
     nobody: int
 
 
-class Metric(BaseModel):
+class Figure(BaseModel):
     """What a figure is of. *numerator* and *denominator* say it in words; robots are always left out."""
 
     numerator: str
     denominator: str
     as_of: datetime
     zone: str = Field(description="Where days begin: that of `as_of` as it was asked.")
-    currency: str
     from_: date | None = Field(serialization_alias="from")
     to: date | None
     people: int
     left_out: LeftOutOut
+
+
+class Metric(Figure):
+    """A figure of buying, in one currency."""
+
+    currency: str
 
 
 class BandOut(BaseModel):
@@ -53,6 +58,24 @@ class RfmOut(Metric):
 
     bands: dict[str, list[BandOut]]
     cells: list[CellOut]
+
+
+class TopOut(BaseModel):
+    """The *percent* of buyers who spent most, rounded up to so many *people*: what they spent, and its *share* of all."""
+
+    percent: int
+    people: int
+    amount: int
+    share: float | None
+
+
+class ParetoOut(Metric):
+    """How much of what was spent (*amount*, minor units) comes from the few who spend most. *gini* is 0 where all spent
+    the same, and near 1 where one spent all."""
+
+    amount: int
+    tops: list[TopOut]
+    gini: float | None
 
 
 class DaysOut(BaseModel):

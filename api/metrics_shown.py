@@ -7,8 +7,8 @@ from typing import Any
 
 from api import metrics_schemas
 from core.errors import InvalidEvent
-from profiles.orders import number_of
-from profiles.purchases import LeftOut, Purchases
+from profiles.metrics.pareto import Pareto
+from profiles.purchases import LeftOut, Purchases, number_of
 from profiles.repurchase import Repurchase
 from profiles.rfm import Rfm
 from profiles.value import Fit
@@ -67,6 +67,21 @@ def repurchase(asked: Question, purchases: Purchases, of: Repurchase) -> metrics
             )
             for step in of.steps
         ],
+    )
+
+
+def pareto(asked: Question, purchases: Purchases, of: Pareto) -> metrics_schemas.ParetoOut:
+    """Show what comes from the few."""
+    return metrics_schemas.ParetoOut(
+        numerator="minor units spent by those who spent most",
+        denominator=f"minor units spent by people with a purchase from `from` until before `to`: {_PURCHASE}",
+        **_metric(asked, purchases.left_out, of.people),
+        amount=of.amount,
+        tops=[
+            metrics_schemas.TopOut(**asdict(top), share=top.amount / of.amount if of.amount else None)
+            for top in of.tops
+        ],
+        gini=of.gini,
     )
 
 

@@ -43,7 +43,8 @@ def connect(url: str) -> Engine:
     """Return an engine for the PostgreSQL at *url* (`postgresql://…`, any driver suffix).
 
     Every connection plans each statement for the values at hand: a plan made for a table while it was empty would
-    otherwise stay in use after it has grown. No connection is opened yet.
+    otherwise stay in use after it has grown. Tables are those of the schema `public`: a user named like the schema of
+    the views would otherwise look for them there. No connection is opened yet.
     """
     try:
         parsed: URL = make_url(url).set(drivername="postgresql+psycopg")
@@ -56,8 +57,8 @@ def connect(url: str) -> Engine:
         pool_timeout=5,
         pool_pre_ping=True,
         connect_args={
-            "options": "-c plan_cache_mode=force_custom_plan -c timezone=UTC -c deadlock_timeout=200ms"
-            " -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+            "options": "-c search_path=public -c plan_cache_mode=force_custom_plan -c timezone=UTC"
+            " -c deadlock_timeout=200ms -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
             "connect_timeout": 10,
         },
     )
@@ -122,6 +123,13 @@ def copied(connection: Connection, statement: str, parameters: Mapping[str, obje
     command = f"COPY ({statement}) TO STDOUT (FORMAT binary)"
     with _driver(connection).cursor() as cursor, cursor.copy(command, parameters) as source:
         return b"".join(source)[_COPY_HEAD_BYTES:-_COPY_END_BYTES]
+
+
+def copied_csv(connection: Connection, statement: str, parameters: Mapping[str, object]) -> bytes:
+    """Return the rows of the query *statement* as CSV without a head, for columns that are no fixed number of bytes."""
+    command = f"COPY ({statement}) TO STDOUT (FORMAT csv)"
+    with _driver(connection).cursor() as cursor, cursor.copy(command, parameters) as source:
+        return b"".join(source)
 
 
 # A signature of 11 bytes and two numbers of 4; the number of columns that no row has, -1.

@@ -13,7 +13,8 @@ import orjson
 from numpy.typing import NDArray
 
 from core.identifier import PersonId
-from profiles.intent import SCORE_MAX, Condition, Rules, horizon
+from profiles.intent import SCORE_MAX, Rules, horizon
+from profiles.values import Value
 
 DAY_SECONDS = 86_400.0
 WEEK_SECONDS = 7 * DAY_SECONDS
@@ -79,7 +80,7 @@ def _said(field: str | None) -> object:
     return None if field is None else orjson.loads(field)
 
 
-def _met(rows: Whole, said: Sequence[object], condition: Condition) -> Whole:
+def _met(rows: Whole, said: Sequence[object], condition: Value) -> Whole:
     return rows[[condition.holds(said[row]) for row in rows.tolist()]] if len(rows) else rows
 
 

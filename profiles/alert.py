@@ -15,7 +15,6 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationEr
 from core.errors import InvalidEvent
 from core.identifier import PersonId
 
-TOPIC = "siyu.intent.alert.v1"
 MESSAGE_BYTES_MAX = 4_000  # WeCom takes 4,096 of a message, the others more
 WORDS_LENGTH_MAX = 40
 RULES_SHOWN_MAX = 5

@@ -63,6 +63,8 @@ article_touch_table = Table(
     Column("dwell_ms", BigInteger, nullable=False),
     Column("scroll", Float, nullable=False),
     Column("scene", Text),
+    Index("article_touch_anchor_idx", "anchor"),
+    Index("article_touch_token_idx", "token", postgresql_where=text("token <> ''")),
 )
 
 # Who calls a link his own, and since when: it is his who said so first.
@@ -74,6 +76,7 @@ share_table = Table(
     Column("article_id", Text, primary_key=True),
     Column("shared_at", DateTime(timezone=True), nullable=False),
     Index("share_article_id_idx", "article_id"),
+    Index("share_anchor_idx", "anchor"),
 )
 
 DWELL_MS_MAX = 86_400_000

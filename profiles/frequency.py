@@ -27,7 +27,7 @@ SENDING: Mapping[str, tuple[str, ...]] = {
     "mail": ("mail.delivered", "mail.sent"),
     "official_account": ("article.pushed",),
 }
-_MESSAGE_IDS = ("message_id", "sg_message_id", "sending")
+MESSAGE_IDS = ("message_id", "sg_message_id", "sending")
 
 
 def _is_zone(name: str) -> str:
@@ -127,12 +127,12 @@ def decide(way: Way, sent: Iterable[Sent], rules: Rules, purpose: str, now: date
     if not way.is_open:
         reasons = sorted((address.reason for address in way.addresses), key=list(Reason).index)
         return Decision(False, reasons[0] if reasons else NO_ADDRESS, None)
-    moments = _moments(sent, purpose)
-    reached = [(_free_at(cap, moments, now), cap) for cap in rules.caps_of(way.channel, purpose)]
+    sent_at = moments(sent, purpose)
+    reached = [(_free_at(cap, sent_at, now), cap) for cap in rules.caps_of(way.channel, purpose)]
     free_at, cap = max(((at, cap) for at, cap in reached if at > now), key=lambda each: each[0], default=(now, None))
     next_at = _after_quiet(rules.quiet_of(way.channel, purpose), free_at)
     if cap is not None:
-        return Decision(False, CAP_REACHED, next_at, cap, _counted(cap, moments, now))
+        return Decision(False, CAP_REACHED, next_at, cap, _counted(cap, sent_at, now))
     if next_at > now:
         return Decision(False, QUIET_HOURS, next_at)
     return Decision(True, Reason.CONSENTED, now)
@@ -141,17 +141,17 @@ def decide(way: Way, sent: Iterable[Sent], rules: Rules, purpose: str, now: date
 def message(uid: EventUid, at: datetime, body: Mapping[str, Any]) -> Sent:
     """Return the message of which an event of `SENDING` tells; *body* is the event as it stands in the log."""
     properties = body.get("properties") or {}
-    named = (properties.get(name) for name in _MESSAGE_IDS)
+    named = (properties.get(name) for name in MESSAGE_IDS)
     purpose = properties.get("purpose")
     found = next((each for each in named if isinstance(each, str) and each), uid)
     return Sent(f"{body['source']} {found}", at, purpose if isinstance(purpose, str) else None)
 
 
-def _moments(sent: Iterable[Sent], purpose: str) -> Sequence[datetime]:
-    """Return when each message went first, in order."""
+def moments(sent: Iterable[Sent], purpose: str | None) -> Sequence[datetime]:
+    """Return when each message of *sent* that was, or may have been, for *purpose* (`None`: any) went first, in order."""
     first: dict[str, datetime] = {}
     for each in sent:
-        if each.purpose in (None, purpose):
+        if purpose is None or each.purpose in (None, purpose):
             first[each.message] = min(each.at, first.get(each.message, each.at))
     return sorted(first.values())
 

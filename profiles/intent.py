@@ -17,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
 
 from core.event import TYPES, EventUid, Word
 from core.rules import read as read_rules
+from profiles.values import Value, at_path
 
 SCORE_MAX = 100
 FADED_POINTS = 0.05  # what an event gives no more than, when it is not looked at any longer
@@ -30,32 +31,6 @@ def _are_known(types: frozenset[str]) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """What a field of an event has to be: a number from *min* to *max*, one of *is_in*, a text that *contains* this one."""
-
-    min: float | None = None
-    max: float | None = None
-    is_in: frozenset[str | int | bool] | None = None
-    contains: str | None = None
-    __pydantic_config__ = ConfigDict(extra="forbid")
-
-    def holds(self, value: object) -> bool:
-        """Whether *value* is so; what an event does not say is not."""
-        if self.min is not None or self.max is not None:
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                return False
-            if (
-                not (self.min if self.min is not None else value)
-                <= value
-                <= (self.max if self.max is not None else value)
-            ):
-                return False
-        if self.is_in is not None and not (isinstance(value, str | int) and value in self.is_in):
-            return False
-        return self.contains is None or (isinstance(value, str) and self.contains.casefold() in value.casefold())
-
-
-@dataclass(frozen=True, slots=True)
 class Rule:
     """*points* for an event of these *types* under all *conditions* (by the path of a field); see the module."""
 
@@ -63,14 +38,14 @@ class Rule:
     points: Annotated[float, Field(ge=-SCORE_MAX, le=SCORE_MAX)]
     half_life_days: Annotated[float, Field(gt=0, le=3_650)]
     cap: Annotated[float, Field(gt=0, le=SCORE_MAX)]
-    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    conditions: Mapping[str, Value] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     def takes(self, signal: "Signal") -> bool:
         """Whether *signal* gives points by this rule."""
         return signal.type in self.types and all(
-            condition.holds(_at(signal.body, path)) for path, condition in self.conditions.items()
+            condition.holds(at_path(signal.body, path)) for path, condition in self.conditions.items()
         )
 
     def worth(self, age: timedelta) -> float:
@@ -153,13 +128,6 @@ def _contributions(signals: Iterable[Signal], rules: Rules, at: datetime) -> Seq
 
 def _score(contributions: Iterable[Contribution]) -> int:
     return round(max(0.0, min(float(SCORE_MAX), fsum(each.points for each in contributions))))
-
-
-def _at(body: Mapping[str, Any], path: str) -> object:
-    value: object = body
-    for step in path.split("."):
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
 
 
 def read(written: str) -> Rules:

@@ -81,8 +81,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """How fast an *owner* (`None`: all together) was in touch about leads that were *opened*: *answered* are those where he was,
-    *waiting* those that are open without; *median* and *slow* (of ten nine were faster) are of the former."""
+    """How fast an *owner* (`None`: all together) was in touch about leads that were *opened*: *answered* are those in which he
+    was, *waiting* those that are open without; *median* and *slow* (of ten nine were faster) are of the former."""
 
     owner: str | None
     opened: int

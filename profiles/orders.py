@@ -5,7 +5,7 @@ paid back before the moment as of which it is looked. One that was paid back in 
 as for every touchpoint.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from core.database import copied
 from core.errors import InvalidEvent
-from profiles.purchases import HALVES, LeftOut, Purchases
+from profiles.purchases import HALVES, LeftOut, Purchases, number_of
 from profiles.summary import PAID, REFUNDED
 
 PURCHASES_MAX = 5_000_000
@@ -45,14 +45,6 @@ def purchases(connection: Connection, currency: str, as_of: datetime) -> Purchas
     )
 
 
-def number_of(day: date) -> int:
-    """Return *day* as it is counted here: from 1970-01-01."""
-    return (day - _EPOCH).days
-
-
-_EPOCH = date(1970, 1, 1)
-
-
 def _left_out(connection: Connection, asked: dict[str, Any]) -> LeftOut:
     row = connection.execute(text(_LEFT_OUT), asked).one()
     return LeftOut(row.robots, row.nobody)
@@ -60,7 +52,7 @@ def _left_out(connection: Connection, asked: dict[str, Any]) -> LeftOut:
 
 # When an order was paid is what the channel said, though it is older than events may be (an import of former years); not what a
 # browser says, and not what lies in the future.
-_TIME = """
+PAID_AT = """
     least(occurred_at, CASE WHEN body ->> 'trust' <> 'browser' THEN CAST(body ->> 'claimed_at' AS timestamptz) END)
 """
 _PAID = ", ".join(f"'{name}'" for name in PAID)
@@ -68,7 +60,7 @@ _PAID = ", ".join(f"'{name}'" for name in PAID)
 # Materialised, so that an event is read into its fields once, and only where it is asked for.
 _PURCHASES = f"""
     WITH money AS MATERIALIZED (
-      SELECT owner.person_id, body #>> '{{order,id}}' AS order_id, {_TIME} AS at, type <> '{REFUNDED}' AS is_paid,
+      SELECT owner.person_id, body #>> '{{order,id}}' AS order_id, {PAID_AT} AS at, type <> '{REFUNDED}' AS is_paid,
              CAST(body #>> '{{order,amount}}' AS bigint) AS amount
         FROM touchpoint JOIN identifier AS owner ON owner.id = touchpoint.anchor AND owner.standing IN (0, 3)
        WHERE type IN ({_PAID}, '{REFUNDED}') AND NOT void AND verdict IS NULL
@@ -91,5 +83,5 @@ _LEFT_OUT = f"""
               OR NOT EXISTS (SELECT FROM identifier WHERE identifier.id = touchpoint.anchor AND standing IN (0, 3)))
     )
     SELECT count(*) FILTER (WHERE verdict IS NOT NULL) AS robots, count(*) FILTER (WHERE verdict IS NULL) AS nobody
-      FROM left_out WHERE body #>> '{{order,currency}}' = :currency AND {_TIME} < :as_of
+      FROM left_out WHERE body #>> '{{order,currency}}' = :currency AND {PAID_AT} < :as_of
 """  # noqa: S608 - no value in it

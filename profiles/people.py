@@ -289,6 +289,18 @@ def everybody(connection: Connection) -> Iterator[Person]:
         )
 
 
+def ids(connection: Connection) -> Iterator[PersonId]:
+    """Return the ids of all people, in order, read in a stream."""
+    statement = text("SELECT DISTINCT person_id::text FROM identifier WHERE standing IN (0, 3) ORDER BY 1")
+    yield from connection.execute(statement, execution_options={"yield_per": 5_000}).scalars()
+
+
+def size(connection: Connection) -> int:
+    """Return how many people there are."""
+    statement = text("SELECT count(DISTINCT person_id) FROM identifier WHERE standing IN (0, 3)")
+    return int(connection.execute(statement).scalar_one())
+
+
 def _by_text(identifier: Identifier) -> str:
     return identifier.text
 

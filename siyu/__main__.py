@@ -10,6 +10,7 @@ from core.errors import SiyuError
 from siyu.commands import (
     alerts,
     article,
+    behaviour,
     channels,
     directives,
     export,
@@ -20,6 +21,7 @@ from siyu.commands import (
     person,
     review,
     rules,
+    segment,
     serve,
     simulate,
     upkeep,
@@ -45,9 +47,11 @@ app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
 app.add_typer(links.app, name="links")
 app.add_typer(mappings.app, name="mappings")
+metrics.app.add_typer(behaviour.app)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
+app.add_typer(segment.app, name="segment")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(export.app, name="export")
 app.add_typer(upkeep.db, name="db")

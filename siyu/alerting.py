@@ -26,6 +26,7 @@ from core import outbox
 from core.clock import Clock
 from core.errors import InvalidEvent, NotFound, Overloaded, Unavailable
 from core.identifier import PersonId
+from core.log.port import INTENT_ALERT
 from core.outbox import Announcement, Cursor
 from core.session import Session
 from ingest.pace import Bucket
@@ -110,7 +111,7 @@ class Alerting:
             if cursor == Cursor():  # a robot that is new hears of what comes, not of what was
                 cursor = outbox.latest(connection)
                 outbox.store_position(connection, self.sink, cursor)
-            while not stop.is_set() and (rows := outbox.read(connection, cursor, READ_ROWS_MAX, alert.TOPIC)):
+            while not stop.is_set() and (rows := outbox.read(connection, cursor, READ_ROWS_MAX, INTENT_ALERT)):
                 said = [(row.cursor, each) for row in rows for each in self._wanted(row.announcements)]
                 for message in self._messages(connection, said):
                     self._send(message, stop)
@@ -123,7 +124,7 @@ class Alerting:
 
     def _wanted(self, announcements: Sequence[Announcement]) -> Iterator[Alert]:
         for each in announcements:
-            if each.topic != alert.TOPIC or each.time < self.clock() - AGE_MAX:
+            if each.topic != INTENT_ALERT or each.time < self.clock() - AGE_MAX:
                 continue
             try:
                 said = alert.read(each.value)

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from api import app as api
 from api import probes
+from api.exporting.exporter import Exporter
 from core import keys, metrics
 from core.database import transaction
 from core.keys import Key
@@ -33,6 +34,7 @@ from ingest.orders.polling import pollings
 from ingest.receive import Receiver
 from ingest.spool import Spool
 from ingest.wechat.keeper import Keeper
+from profiles.segments.watching import Watch
 from siyu import alerting
 from siyu.alerting import Alerting
 from siyu.background import Background
@@ -124,6 +126,8 @@ def serve(system: System, roles: Collection[Role], announce: Callable[[str], Non
     with Background(on_failure=server.end) as background, suppress(SystemExit):  # uvicorn exits where it cannot listen
         if Role.STITCH in roles:
             start_stitching(system, background)
+        if Role.API in roles:
+            background.start("exports", Exporter(system.engine, system.intent_rules, system.clock).run)
         server.run()
     return server.started and not background.failed
 
@@ -141,7 +145,7 @@ def stitch(system: System) -> bool:
 
 
 def start_stitching(system: System, background: Background) -> None:
-    """Start the stitcher, what carries directives out, the relay, and what asks platforms, where one can be asked."""
+    """Start the stitcher, what carries directives out, the watch over segments, the relay, and what asks platforms."""
     prepare_interpreter()
 
     def run_stitcher(stop: threading.Event) -> None:
@@ -151,6 +155,7 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("stitcher", run_stitcher)
     background.start("directives", carrying_out(system))
     background.start("refusals", keeping_refusals(system))
+    background.start("segments", Watch(system.engine, system.intent_rules, system.thresholds, system.clock).run)
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
     with transaction(system.engine) as connection:
         alerting.forget_others(connection, list(system.group_robots))

@@ -1,6 +1,6 @@
 """The composition root: settings become a database, a log, rules and an index, and nobody else chooses."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,12 @@ class System:
     def scoring(self) -> Scoring:
         """By which rules intent is judged, as of now."""
         return Scoring(self.intent_rules, self.clock())
+
+    @property
+    def thresholds(self) -> Sequence[int]:
+        """The scores of intent that are announced when they are reached and left."""
+        written = self.settings.intent_alerts
+        return sorted({int(each) for each in written.split(",")}) if written else ()
 
     def stitcher(self) -> Stitcher:
         """Return a stitcher over this system."""

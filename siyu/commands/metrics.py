@@ -7,19 +7,21 @@ import typer
 from pydantic import BaseModel
 
 from api import metrics_shown
-from api.metrics import CURRENCY, HORIZON_WEEKS, HORIZON_WEEKS_MAX, ZONE
+from api.metrics import CURRENCY, HORIZON_WEEKS, HORIZON_WEEKS_MAX
 from api.metrics_schemas import DaysOut, Metric
 from api.metrics_shown import Question
 from api.reading import reading
+from core.clock import Clock
 from profiles import orders
-from profiles.purchases import Purchases
+from profiles.metrics.pareto import pareto as spread
+from profiles.purchases import ZONE, Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
 from profiles.worth import worth
 from siyu.system import opened
 from siyu.terminal import answering, out, say, write_json, write_table
 
-app = typer.Typer(help="Ask what people buy, and what they are worth.", no_args_is_help=True)
+app = typer.Typer(help="Ask what people do and buy, and what they are worth.", no_args_is_help=True)
 
 _DAY = ["%Y-%m-%d"]
 _MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
@@ -30,7 +32,7 @@ Until = Annotated[
 ]
 AsOf = Annotated[
     datetime | None,
-    typer.Option("--as-of", formats=_MOMENT, help="as was paid until then; days end in its zone (+08:00)"),
+    typer.Option("--as-of", formats=_MOMENT, help="as things were until then; days end in its zone (+08:00)"),
 ]
 In = Annotated[str, typer.Option("--currency")]
 AsJson = Annotated[bool, typer.Option("--json")]
@@ -44,7 +46,7 @@ def rfm(
     asked, bought = _bought(since, until, as_of, currency)
     told = metrics_shown.rfm(asked, bought, scored(bought.made(*asked.days)))
     if as_json:
-        _write_json(told)
+        write_json_of(told)
         return
     _write_head(told)
     names = {"recency": say("days since"), "frequency": say("purchases"), "monetary": say("minor units spent")}
@@ -56,6 +58,22 @@ def rfm(
 
 
 @app.command()
+def pareto(
+    since: Since = None, until: Until = None, as_of: AsOf = None, currency: In = CURRENCY, as_json: AsJson = False
+) -> None:
+    """Say how much of what was spent comes from the few who spend most."""
+    asked, bought = _bought(since, until, as_of, currency)
+    told = metrics_shown.pareto(asked, bought, spread(bought.made(*asked.days)))
+    if as_json:
+        write_json_of(told)
+        return
+    _write_head(told)
+    tops = ((f"{top.percent} %", top.people, top.amount, top.share and f"{top.share:.1%}") for top in told.tops)
+    write_table(("top", "people", "minor units spent", "share"), tops)
+    out.print(f"Gini {_short(told.gini)}")
+
+
+@app.command()
 def repurchase(
     since: Since = None, until: Until = None, as_of: AsOf = None, currency: In = CURRENCY, as_json: AsJson = False
 ) -> None:
@@ -63,7 +81,7 @@ def repurchase(
     asked, bought = _bought(since, until, as_of, currency)
     told = metrics_shown.repurchase(asked, bought, repurchased(bought.begun(*asked.days)))
     if as_json:
-        _write_json(told)
+        write_json_of(told)
         return
     _write_head(told)
     write_table(
@@ -85,7 +103,7 @@ def value(
     asked, bought = _bought(since, until, as_of, currency)
     told = metrics_shown.value(asked, bought, worth(bought.begun(*asked.days), horizon_weeks))
     if as_json:
-        _write_json(told)
+        write_json_of(told)
         return
     _write_head(told)
     for model in (told.buying, told.spending):
@@ -103,13 +121,21 @@ def _bought(
     since: datetime | None, until: datetime | None, as_of: datetime | None, currency: str
 ) -> tuple[Question, Purchases]:
     with opened() as system, answering(), reading(system.engine) as connection:
-        moment = as_of or system.clock().astimezone(ZONE)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=ZONE)
-        asked = Question(currency, moment, since.date() if since else None, until.date() if until else None)
-        return asked, orders.purchases(connection, currency, moment)
+        asked = Question(
+            currency, moment(system.clock, as_of), since.date() if since else None, until.date() if until else None
+        )
+        return asked, orders.purchases(connection, currency, asked.as_of)
 
 
-def _write_json(told: BaseModel) -> None:
+def moment(clock: Clock, written: datetime | None) -> datetime:
+    """Return the moment as of which it is asked: now where none is *written*, in the usual zone where it has none."""
+    if written is None:
+        return clock().astimezone(ZONE)
+    return written if written.tzinfo else written.replace(tzinfo=ZONE)
+
+
+def write_json_of(told: BaseModel) -> None:
+    """Write an answer as one line of JSON, as it stands in HTTP."""
     write_json([told.model_dump(mode="json", by_alias=True)])
 
 

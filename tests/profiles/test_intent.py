@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from core.errors import InvalidSetting
 from core.event import TYPES, EventUid
 from profiles import intent
-from profiles.intent import SCORE_MAX, Condition, Rule, Signal, judge, read, shipped
+from profiles.intent import SCORE_MAX, Rule, Signal, judge, read, shipped
+from profiles.values import Value
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FORM = Rule(frozenset({"form.submitted"}), points=40, half_life_days=10, cap=50)
@@ -74,21 +75,21 @@ def test_a_clock_that_is_ahead_gives_no_more_than_now() -> None:
 @pytest.mark.parametrize(
     ("condition", "taken", "left"),
     [
-        (Condition(min=0.8), [0.8, 1, 3.5], [0.79, "1", True, None]),
-        (Condition(max=5), [5, -1], [5.1, "", None]),
-        (Condition(min=1, max=2), [1, 2], [0, 3, float("nan")]),
-        (Condition(is_in=frozenset({"a", 7})), ["a", 7], ["b", None, ["a"], {}]),
-        (Condition(contains="pric"), ["/Pricing", "price"], ["/", 7, None]),
-        (Condition(min=1, contains="x"), [], [1, "x"]),
+        (Value(min=0.8), [0.8, 1, 3.5], [0.79, "1", True, None]),
+        (Value(max=5), [5, -1], [5.1, "", None]),
+        (Value(min=1, max=2), [1, 2], [0, 3, float("nan")]),
+        (Value(is_in=frozenset({"a", 7})), ["a", 7], ["b", None, ["a"], {}]),
+        (Value(contains="pric"), ["/Pricing", "price"], ["/", 7, None]),
+        (Value(min=1, contains="x"), [], [1, "x"]),
     ],
 )
-def test_a_condition_takes_what_is_so(condition: Condition, taken: list[object], left: list[object]) -> None:
+def test_a_condition_takes_what_is_so(condition: Value, taken: list[object], left: list[object]) -> None:
     assert [condition.holds(each) for each in taken] == [True] * len(taken)
     assert [condition.holds(each) for each in left] == [False] * len(left)
 
 
 def test_a_condition_names_a_field_by_its_path() -> None:
-    closely = replace(READ, conditions={"properties.scroll": Condition(min=0.8), "channel": Condition(contains="h5")})
+    closely = replace(READ, conditions={"properties.scroll": Value(min=0.8), "channel": Value(contains="h5")})
 
     assert closely.takes(signal("article.read", scroll=0.9))
     assert not closely.takes(signal("article.read", scroll=0.1))

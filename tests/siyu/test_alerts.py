@@ -17,9 +17,10 @@ from core import outbox
 from core.database import transaction
 from core.directive import Kind as Decision
 from core.errors import InvalidSetting, Overloaded, Unavailable
+from core.log.port import INTENT_ALERT
 from core.outbox import Announcement
 from ingest.pace import Bucket
-from profiles import alert, intent
+from profiles import intent
 from siyu import alerting, group_robots
 from siyu.__main__ import app
 from siyu.alerting import Alerting
@@ -75,7 +76,7 @@ class Scene:
             outbox.enqueue(
                 connection,
                 [
-                    Announcement(alert.TOPIC, person, f"a{next(self.numbers)}", "intent.alert", at, value)
+                    Announcement(INTENT_ALERT, person, f"a{next(self.numbers)}", "intent.alert", at, value)
                     for value in values
                 ],
             )
@@ -276,7 +277,7 @@ def test_other_announcements_are_passed_over(scene: Scene) -> None:
     robot = scene.robot()
     with transaction(scene.engine) as connection:
         outbox.enqueue(connection, [Announcement("siyu.profile.updated.v1", "k", "p1", "profile.updated", NOW, {})])
-        outbox.enqueue(connection, [Announcement(alert.TOPIC, "k", "p2", "intent.alert", NOW, {"score": "much"})])
+        outbox.enqueue(connection, [Announcement(INTENT_ALERT, "k", "p2", "intent.alert", NOW, {"score": "much"})])
 
     assert robot.drain() == 0
 

@@ -1,0 +1,1 @@
+"""Segments, layers and stages: who meets which condition, live."""
