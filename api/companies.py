@@ -1,17 +1,15 @@
 """Asking about companies: how much business there is with each, who its people are, and what they did."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime, StringConstraints, TypeAdapter
 
 from api import company_schemas, company_shown, pages, shown
-from api.context import Clear, Context, Here, Reader, Snapshot, one_at_a_time, turn
+from api.context import Alone, Clear, Here, Snapshot
 from api.pages import UUID_TEXT, Paged
-from api.reading import reading
 from api.schemas import Page
 from core.event import EventUid
 from core.identifier import PersonId
@@ -31,24 +29,6 @@ _BEHIND = TypeAdapter(tuple[AwareDatetime, int, PersonId])
 _EVENT = TypeAdapter(tuple[AwareDatetime, Annotated[EventUid, UUID_TEXT]])
 
 
-async def ranking(here: Here, _: Reader, asked: Paged) -> AsyncIterator[tuple[Judging, Sequence[Judged]]]:
-    """Wait for one's turn, and judge all companies. Raises `Overloaded` where others take too long."""
-    after = asked.after(_PLACE)
-    judging = _as_of(here.judging, after[0] if after else None)
-    async with one_at_a_time(here):
-        async with turn(here):
-            found = await run_in_threadpool(_judged, here, judging)
-        yield judging, [each for each in found if after is None or _is_behind(each, after[1], after[2])]
-
-
-def _judged(here: Context, judging: Judging) -> Sequence[Judged]:
-    with reading(here.engine) as connection:
-        return judging.all(connection)
-
-
-Ranking = Annotated[tuple[Judging, Sequence[Judged]], Depends(ranking, scope="function")]
-
-
 def company(connection: Snapshot, company_id: Annotated[_Id, Path()]) -> Company:
     """Return the company that the id in the path names. Raises `NotFound`."""
     return rollup.found(connection, CompanyId(company_id))
@@ -59,7 +39,8 @@ Asked = Annotated[Company, Depends(company, scope="function")]
 
 @router.get("")
 def listing(
-    ranking: Ranking,
+    here: Here,
+    connection: Alone,
     asked: Paged,
     surging: Annotated[
         bool | None, Query(description="Only those that do more than they used to, or only others.")
@@ -67,10 +48,15 @@ def listing(
     min_intent: Annotated[int, Query(ge=0, le=100)] = 0,
 ) -> Page[company_schemas.CompanyOut]:
     """Return companies, those with which business is likeliest first."""
-    judging, found = ranking
+    after = asked.after(_PLACE)
+    judging = _as_of(here.judging, after[0] if after else None)
     as_of = judging.scoring.now
     wanted = [
-        each for each in found if each.intent.score >= min_intent and surging in (None, each.intent.surge.is_surging)
+        each
+        for each in judging.all(connection)
+        if (after is None or _is_behind(each, after[1], after[2]))
+        and each.intent.score >= min_intent
+        and surging in (None, each.intent.surge.is_surging)
     ]
     kept, following = pages.cut(wanted, asked.limit, lambda last: (as_of, last.intent.score, last.company.id))
     return asked.answer([company_shown.company(each, as_of) for each in kept], following)

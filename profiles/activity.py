@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from core.identifier import PersonId
 from profiles.intent import SCORE_MAX, Rules, horizon
-from profiles.values import Value
+from profiles.values import Value, at_path
 
 DAY_SECONDS = 86_400.0
 WEEK_SECONDS = 7 * DAY_SECONDS
 
 Deed = Sequence[Any]
-"""Who did something (his id), the type of the event, how many seconds ago, and each of its fields at `paths` as JSON."""
+"""Who did something (his id), the type of the event, how many seconds ago, each of its fields that are `looked_into` (JSON)."""
 
 Whole = NDArray[np.int64]
 
@@ -35,12 +35,13 @@ class Active:
     deeds: int
 
 
-def paths(rules: Rules) -> Mapping[str, frozenset[str]]:
-    """Return the fields of events that *rules* look at, each with the types of events in which they do."""
-    return {
-        path: frozenset().union(*(rule.types for rule in rules.values() if path in rule.conditions))
-        for path in sorted({path for rule in rules.values() for path in rule.conditions})
-    }
+def looked_into(rules: Rules) -> Mapping[str, frozenset[str]]:
+    """Return which fields of events *rules* look into, however deep, each with the types of events in which they do."""
+    found: dict[str, frozenset[str]] = {}
+    for rule in rules.values():
+        for path in rule.conditions:
+            found[_field(path)] = found.get(_field(path), frozenset()) | rule.types
+    return dict(sorted(found.items()))
 
 
 def active(deeds: Iterable[Deed], rules: Rules, weeks: int) -> Mapping[PersonId, Active]:
@@ -51,14 +52,17 @@ def active(deeds: Iterable[Deed], rules: Rules, weeks: int) -> Mapping[PersonId,
     people, person = _numbered(columns[0])
     kinds, kind = _numbered(columns[1])
     age = np.maximum(np.array(columns[2], dtype=np.float64), 0.0)
-    fields = {path: [_said(field) for field in column] for path, column in zip(paths(rules), columns[3:], strict=True)}
+    fields = {
+        field: [None if said is None else orjson.loads(said) for said in column]
+        for field, column in zip(looked_into(rules), columns[3:], strict=True)
+    }
     is_fresh = age <= horizon(rules).total_seconds()
     is_business = np.zeros(len(age), dtype=bool)
     total = np.zeros(len(people))
     for rule in rules.values():
         rows = np.flatnonzero(np.isin(kind, [number for name, number in kinds.items() if name in rule.types]))
         for path, condition in rule.conditions.items():
-            rows = _met(rows, fields[path], condition)
+            rows = _met(rows, path, fields[_field(path)], condition)
         if rule.points > 0:
             is_business[rows] = True
         rows = rows[is_fresh[rows]]
@@ -76,12 +80,15 @@ def _numbered(column: Sequence[Any]) -> tuple[Mapping[Any, int], Whole]:
     return numbers, np.array([numbers.setdefault(value, len(numbers)) for value in column], dtype=np.int64)
 
 
-def _said(field: str | None) -> object:
-    return None if field is None else orjson.loads(field)
+def _field(path: str) -> str:
+    """Return the field of an event in which *path* begins."""
+    return path.partition(".")[0]
 
 
-def _met(rows: Whole, said: Sequence[object], condition: Value) -> Whole:
-    return rows[[condition.holds(said[row]) for row in rows.tolist()]] if len(rows) else rows
+def _met(rows: Whole, path: str, said: Sequence[object], condition: Value) -> Whole:
+    """Return those of *rows* that meet *condition* at *path* of an event, of which *said* is the field that it begins in."""
+    field = _field(path)
+    return rows[[condition.holds(at_path({field: said[row]}, path)) for row in rows.tolist()]] if len(rows) else rows
 
 
 def _by_week(person: Whole, age: NDArray[np.float64], is_business: NDArray[np.bool_], people: int, weeks: int) -> Whole:

@@ -24,6 +24,7 @@ from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
 from core.outbox import Announcement, Cursor, Row
 from core.session import Session
 from profiles import leads
+from profiles.intent import Intent
 from profiles.scoring import Scoring
 from profiles.segments import everybody, facts, judging, measuring, rulesets, store, telling
 from profiles.segments.conditions import Brought, Condition, leaves
@@ -63,7 +64,7 @@ class _Live:
 
 
 class Watch:
-    """Keeps memberships in the database of *engine*; whose intent reaches one of *thresholds* is announced too."""
+    """Keeps memberships in the database of *engine*; whose intent reaches one of *thresholds* is announced, and has a lead."""
 
     def __init__(
         self, engine: Engine, rules: Rules, thresholds: Collection[int] = (), clock: Clock = system_clock
@@ -208,23 +209,29 @@ class Watch:
         self, connection: Connection, moves: Sequence[Move], sets: Mapping[str, RuleSet], reason: Reason, now: datetime
     ) -> None:
         moved = store.move(connection, moves, now)
-        outbox.enqueue(connection, list(self._announcements(connection, moved, sets, reason, now)))
-
-    def _announcements(
-        self, connection: Connection, moved: Sequence[Move], sets: Mapping[str, RuleSet], reason: Reason, now: datetime
-    ) -> Iterator[Announcement]:
         alerts = [move for move in moved if sets[move.set].kind is Kind.ALERT]
         scores = (
             Scoring(self._rules.intent, now).of_people(connection, {move.person for move in alerts}) if alerts else {}
         )
-        for move in moved:
-            of = sets[move.set]
-            if of.kind is Kind.ALERT:
-                if move.after is not None and move.person in scores:
-                    leads.open_for(connection, move.person, scores[move.person], now)
-                yield telling.alerted(move, of, scores.get(move.person), now)
-            else:
-                yield telling.moved(move, of, reason, now)
+        for move in alerts:
+            if move.after is not None:
+                leads.open_for(connection, move.person, scores[move.person], now)
+        outbox.enqueue(connection, list(_announcements(moved, sets, scores, reason, now)))
+
+
+def _announcements(
+    moved: Iterable[Move],
+    sets: Mapping[str, RuleSet],
+    scores: Mapping[PersonId, Intent],
+    reason: Reason,
+    now: datetime,
+) -> Iterator[Announcement]:
+    for move in moved:
+        of = sets[move.set]
+        if of.kind is Kind.ALERT:
+            yield telling.alerted(move, of, scores.get(move.person), now)
+        else:
+            yield telling.moved(move, of, reason, now)
 
 
 def _concerned(connection: Connection, rows: Iterable[Row], live: _Live) -> set[PersonId]:

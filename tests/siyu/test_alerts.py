@@ -20,7 +20,8 @@ from core.errors import InvalidSetting, Overloaded, Unavailable
 from core.log.port import INTENT_ALERT
 from core.outbox import Announcement
 from ingest.pace import Bucket
-from profiles import intent
+from profiles import intent, leads
+from profiles.segments.watching import Watch
 from siyu import alerting, group_robots
 from siyu.__main__ import app
 from siyu.alerting import Alerting
@@ -358,3 +359,21 @@ def test_a_group_hears_while_siyu_runs_and_one_process_tells_it(scene: Scene) ->
 
     assert not any(thread.is_alive() for thread in threads)
     assert len(scene.read) == 2
+
+
+def test_a_score_that_reaches_its_threshold_is_told_to_the_group_and_opens_a_lead(scene: Scene) -> None:
+    robot = scene.robot()
+    watch = Watch(scene.engine, intent.shipped(), [50], clock=lambda: NOW)
+    watch.drain()
+
+    scene.world.happens(A, type="support.opened", minute=1_400)
+    scene.world.happens(A, type="order.placed", minute=1_401, order={"id": "o1", "amount": 100})
+    watch.drain()
+    robot.drain()
+
+    (told,) = scene.read
+    assert "超过 50 分" in told
+    assert "Acme" in told
+    with transaction(scene.engine) as connection:
+        (lead,) = leads.listing(connection, leads.Wanted(is_open=True), None, 10)
+    assert (lead.person, lead.opened_by, lead.status) == (scene.world.person(A), "intent", "new")
