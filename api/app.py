@@ -7,8 +7,24 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy import Engine
 from starlette.types import Lifespan
 
-from api import articles, behaviour, decisions, directives, metrics, people, probes, reviews, stream
-from api.context import READERS_MAX, Check, Context, FindKey, Keys, Moved, on_moved
+from api import (
+    articles,
+    audits,
+    behaviour,
+    companies,
+    decisions,
+    directives,
+    exports,
+    leads,
+    metrics,
+    people,
+    probes,
+    reviews,
+    segments,
+    stages,
+    stream,
+)
+from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.metrics import MEASURERS_MAX
@@ -19,7 +35,7 @@ from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
 from core.raw import include
-from profiles import frequency, intent
+from profiles import company_intent, frequency, intent
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -36,6 +52,7 @@ def create(
     publish: Publish,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
+    company_rules: company_intent.Rules | None = None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
@@ -59,7 +76,9 @@ def create(
         rules=rules,
         intent_rules=intent.shipped() if intent_rules is None else intent_rules,
         frequency=frequency.shipped() if frequency_rules is None else frequency_rules,
+        companies=company_intent.shipped() if company_rules is None else company_rules,
         feed=Feed(engine),
+        audit=Auditing(engine),
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
         deciding=anyio.Semaphore(DECIDERS_MAX),
@@ -82,8 +101,14 @@ def answering() -> list[APIRouter]:
         directives.router,
         reviews.router,
         articles.router,
+        companies.router,
+        leads.router,
         metrics.router,
         behaviour.router,
+        segments.router,
+        stages.router,
+        exports.router,
+        audits.router,
         stream.router,
         probes.router,
     ]

@@ -1,22 +1,20 @@
 """Asking what people do: what becomes of messages, how far they come, who comes again, and to what it is owed."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from fastapi.concurrency import contextmanager_in_threadpool
 from pydantic import AwareDatetime
-from sqlalchemy import Connection
 
 from api import behaviour_answers as answers
 from api import behaviour_schemas as schemas
 from api.behaviour_answers import By, OwedBy, Window
-from api.context import Here, Reader, turn
-from api.metrics import CURRENCY, ZONE, measuring
-from api.reading import reading
+from api.context import Alone, Here
+from api.metrics import CURRENCY
 from core.event import Currency, Key, Type
 from profiles.metrics.retention import PERIODS_MAX, Period
+from profiles.purchases import ZONE
 from profiles.summary import PAID
 
 DAYS = 30
@@ -28,15 +26,6 @@ WITHIN_HOURS_MAX = 720.0
 PERIODS = 8
 
 router = APIRouter(prefix="/v1/metrics", tags=["metrics"])
-
-
-async def measured(here: Here, _: Reader) -> AsyncIterator[Connection]:
-    """Wait for one's turn, and open the transaction in which a figure is worked out."""
-    async with measuring(here), turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
-        yield connection
-
-
-Measured = Annotated[Connection, Depends(measured, scope="function")]
 
 
 def window(days: int) -> Callable[..., Awaitable[Window]]:
@@ -67,28 +56,28 @@ Conversion = Annotated[tuple[Type, ...], Query(min_length=1, description="Events
 
 
 @router.get("/rates")
-def rates(connection: Measured, asked: Asked, by: By = "channel", conversion: Conversion = PAID) -> schemas.RatesOut:
+def rates(connection: Alone, asked: Asked, by: By = "channel", conversion: Conversion = PAID) -> schemas.RatesOut:
     """Return what became of messages by channel, and there by campaign or article: who opened, clicked, left and converted."""
     return answers.of_messages(connection, asked, by, conversion)
 
 
 @router.get("/unfollows")
 def unfollows(
-    connection: Measured, asked: Asked, within_hours: Annotated[float, Query(gt=0, le=WITHIN_HOURS_MAX)] = WITHIN_HOURS
+    connection: Alone, asked: Asked, within_hours: Annotated[float, Query(gt=0, le=WITHIN_HOURS_MAX)] = WITHIN_HOURS
 ) -> schemas.UnfollowsOut:
     """Return who unfollowed within some hours of each push."""
     return answers.of_unfollows(connection, asked, within_hours)
 
 
 @router.post("/funnel")
-def funnel(connection: Measured, asked: Asked, way: schemas.Way) -> schemas.FunnelOut:
+def funnel(connection: Alone, asked: Asked, way: schemas.Way) -> schemas.FunnelOut:
     """Return how far people came on some steps, who took the first one from `from` until before `to`."""
     return answers.of_funnel(connection, asked, way)
 
 
 @router.get("/retention")
 def retention(
-    connection: Measured,
+    connection: Alone,
     asked: AskedOfCohorts,
     period: Period = Period.WEEK,
     periods: Annotated[int, Query(ge=1, le=PERIODS_MAX)] = PERIODS,
@@ -103,7 +92,7 @@ def retention(
 
 @router.get("/attribution")
 def attribution(
-    connection: Measured,
+    connection: Alone,
     asked: Asked,
     by: OwedBy = "channel",
     conversion: Conversion = PAID,
@@ -116,7 +105,7 @@ def attribution(
 
 @router.get("/k")
 def k(
-    connection: Measured,
+    connection: Alone,
     asked: Asked,
     article: Annotated[Key | None, Query(description="This one only, whenever it was first touched.")] = None,
 ) -> schemas.KOut:
@@ -125,12 +114,12 @@ def k(
 
 
 @router.get("/sources")
-def sources(connection: Measured, asked: Asked) -> schemas.SourcesOut:
+def sources(connection: Alone, asked: Asked) -> schemas.SourcesOut:
     """Return by which channels people came in from `from` until before `to`, and by which they were last heard of."""
     return answers.of_sources(connection, asked)
 
 
 @router.get("/response-time")
-def response_time(connection: Measured, asked: Asked) -> schemas.ResponseTimeOut:
+def response_time(connection: Alone, asked: Asked) -> schemas.ResponseTimeOut:
     """Return how long people wait for an answer, and how many still do."""
     return answers.of_response_time(connection, asked)

@@ -15,8 +15,7 @@ from profiles.metrics import credit, funnel, rates, reading, retention, sources,
 from profiles.metrics.deeds import DONE_BY, EPOCH, Deeds, instant, micros
 from profiles.metrics.rates import Part, Rates
 from profiles.metrics.retention import Period
-from profiles.orders import number_of
-from profiles.purchases import LeftOut
+from profiles.purchases import LeftOut, number_of
 from profiles.summary import REFUNDED
 
 WINDOW_DAYS_MAX = 400

@@ -6,7 +6,7 @@ hold a connection never wait for a thread.
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,13 +20,16 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection, Engine
 
 from api.feed import Feed
+from api.paths import slashes
 from api.reading import reading
-from core import database
+from core import audit, database
+from core.audit import Look
 from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
-from profiles import frequency, intent, people
+from profiles import company_intent, frequency, intent, people
+from profiles.rollup import Judging
 from profiles.scoring import Scoring
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
@@ -35,6 +38,9 @@ KEYS_MAX = 1_000
 KEYS_AGE_MAX = timedelta(seconds=10)  # for so long a key that was revoked may still be taken
 READERS_MAX = database.POOL_SIZE_MAX - 4  # the others are for keys, probes, the feed and who else is in this process
 READ_WAIT_SECONDS_MAX = 5.0
+TURN_SECONDS_MAX = 20.0  # until one's question about everybody is looked at
+WORDS_MAX = 20  # of an address, in what is written of a look
+WORD_LENGTH_MAX = 256
 
 FindKey = Callable[[Connection, str], Key]
 """Returns the key that a secret opens; raises `Unauthorized`. `core.keys.find` with the administrator's secret."""
@@ -61,7 +67,9 @@ class Context:
     rules: Rules
     intent_rules: intent.Rules
     frequency: frequency.Rules
+    companies: company_intent.Rules
     feed: Feed
+    audit: "Auditing"
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
     deciding: anyio.Semaphore
@@ -73,6 +81,11 @@ class Context:
     def scoring(self) -> Scoring:
         """By which rules intent is judged, as of now."""
         return Scoring(self.intent_rules, self.clock())
+
+    @property
+    def judging(self) -> Judging:
+        """By which rules companies are judged, as of now."""
+        return Judging(self.scoring, self.companies)
 
 
 class Keys:
@@ -108,6 +121,35 @@ class Keys:
     def _looked_up(self, secret: str) -> Key:
         with reading(self._engine) as connection:
             return self._find(connection, secret)
+
+
+class Auditing:
+    """Writes looks at personal data down before they are answered: those that wait for one another by one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._waiting: list[Look] = []
+        self._writing = anyio.Semaphore(1)
+
+    async def __call__(self, look: Look) -> None:
+        """Return once *look* is on the disk. Raises `Unavailable` and `Overloaded`."""
+        self._waiting.append(look)
+        async with self._writing:
+            if look in self._waiting:  # else somebody before has written it with his own
+                await self._write_all(look)
+
+    async def _write_all(self, own: Look) -> None:
+        looks, gone = [*self._waiting], [own]
+        try:
+            await run_in_threadpool(self._write, looks)
+            gone = looks
+        finally:  # where it failed, those behind try by themselves
+            for look in gone:
+                self._waiting.remove(look)
+
+    def _write(self, looks: Sequence[Look]) -> None:
+        with database.transaction(self._engine) as connection:
+            audit.record(connection, looks)
 
 
 # What needs no database is a coroutine, though it awaits nothing: FastAPI sends every function through a thread.
@@ -151,13 +193,30 @@ def _reaching(key: Key, scope: Scope) -> Key:
     return key
 
 
+async def definer(key: Annotated[Key, Depends(key)]) -> Key:
+    """Return the key of one who may define segments, layers and stages. Raises `Forbidden`."""
+    return _reaching(key, Scope.SEGMENTS_WRITE)
+
+
 Reader = Annotated[Key, Depends(reader)]
 Writer = Annotated[Key, Depends(writer)]
+Definer = Annotated[Key, Depends(definer)]
 
 
-async def clear(key: Reader) -> bool:
-    """Whether this reader may see identifiers and traits unmasked."""
-    return key.may(Scope.PEOPLE_READ_PII)
+async def clear(request: Request, here: Here, key: Reader) -> bool:
+    """Whether this reader may see identifiers and traits unmasked; that he looks is written down."""
+    if not key.may(Scope.PEOPLE_READ_PII):
+        return False
+    await here.audit(look(request, here, key))
+    return True
+
+
+def look(request: Request, here: Context, key: Key) -> Look:
+    """Return that the owner of *key* looks at what this request asks for: the route, and the words of its address."""
+    path = [(name, slashes(value)) for name, value in request.path_params.items()]
+    asked = [*path, *request.query_params.multi_items()][:WORDS_MAX]
+    words = {name[:WORD_LENGTH_MAX]: value[:WORD_LENGTH_MAX] for name, value in asked}
+    return Look(here.clock(), key.id, f"{request.method} {request.scope['route'].path}", words)
 
 
 Clear = Annotated[bool, Depends(clear)]
@@ -194,6 +253,38 @@ async def writing(here: Here, _: Writer) -> AsyncIterator[Connection]:
 
 
 Writing = Annotated[Connection, Depends(writing, scope="function")]
+
+
+async def defining(here: Here, _: Definer) -> AsyncIterator[Connection]:
+    """Open the transaction in which this request defines something: committed before it is answered."""
+    async with turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
+        yield connection
+
+
+Defining = Annotated[Connection, Depends(defining, scope="function")]
+
+
+@asynccontextmanager
+async def one_at_a_time(here: Context) -> AsyncIterator[None]:
+    """Wait for one's turn to ask about everybody. Raises `Overloaded` where others take too long."""
+    try:
+        with anyio.fail_after(TURN_SECONDS_MAX):
+            await here.measuring.acquire()
+    except TimeoutError:
+        raise Overloaded("other figures are being worked out", retry_after_seconds=10) from None
+    try:
+        yield
+    finally:
+        here.measuring.release()
+
+
+async def alone(here: Here, _: Reader) -> AsyncIterator[Connection]:
+    """Open the transaction that answers a question about everybody, one at a time. Raises `Overloaded`."""
+    async with one_at_a_time(here), turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
+        yield connection
+
+
+Alone = Annotated[Connection, Depends(alone, scope="function")]
 
 
 def person(connection: Snapshot, person_id: UUID) -> PersonId:

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import anyio
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AwareDatetime, StringConstraints, TypeAdapter
 
 from api import pages, schemas, shown
-from api.context import Clear, Context, Here, Snapshot, Writer
+from api.context import Clear, Context, Here, Snapshot, Writer, look
 from api.pages import Paged
 from api.schemas import Page
 from core.directive import Directive, DirectiveId, Wish, directive_of, under_key
@@ -81,9 +81,16 @@ class Deciding:
 
 
 async def turn(
-    here: Here, key: Writer, response: Response, is_preview: IsPreview = False, senders_key: SendersKey = None
+    request: Request,
+    here: Here,
+    key: Writer,
+    response: Response,
+    is_preview: IsPreview = False,
+    senders_key: SendersKey = None,
 ) -> AsyncIterator[Deciding]:
     """Wait until one more may decide. Raises `Overloaded` where that takes too long."""
+    if key.may(Scope.PEOPLE_READ_PII):
+        await here.audit(look(request, here, key))
     try:
         with anyio.fail_after(TURN_SECONDS_MAX):
             await here.deciding.acquire()

@@ -5,34 +5,29 @@ seconds of a processor, in a thread, and the database has nothing to do with it.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime
 from typing import Annotated
 
-import anyio
 from fastapi import APIRouter, Depends, Query
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
 from api import metrics_schemas, metrics_shown
-from api.context import Context, Here, Reader, turn
+from api.context import Context, Here, Reader, one_at_a_time, turn
 from api.metrics_shown import Question
 from api.reading import reading
-from core.errors import Overloaded
 from core.event import Currency
 from profiles import orders
 from profiles.metrics.pareto import pareto as spread
-from profiles.purchases import Purchases
+from profiles.purchases import ZONE, Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
 from profiles.worth import worth
 
 CURRENCY = "CNY"
-ZONE = timezone(timedelta(hours=8))  # where days end for who does not say it
 HORIZON_WEEKS = 26.0
 HORIZON_WEEKS_MAX = 520.0
 MEASURERS_MAX = 1
-TURN_SECONDS_MAX = 20.0
 
 router = APIRouter(prefix="/v1/metrics", tags=["metrics"])
 
@@ -53,23 +48,9 @@ async def question(
 Asked = Annotated[Question, Depends(question)]
 
 
-@asynccontextmanager
-async def measuring(here: Context) -> AsyncIterator[None]:
-    """Wait until one may work out a figure. Raises `Overloaded` where others take too long."""
-    try:
-        with anyio.fail_after(TURN_SECONDS_MAX):
-            await here.measuring.acquire()
-    except TimeoutError:
-        raise Overloaded("other figures are being worked out", retry_after_seconds=10) from None
-    try:
-        yield
-    finally:
-        here.measuring.release()
-
-
 async def purchases(here: Here, _: Reader, asked: Asked) -> AsyncIterator[Purchases]:
-    """Wait for one's turn, and read what was bought."""
-    async with measuring(here):
+    """Wait for one's turn, and read what was bought. Raises `Overloaded` where others take too long."""
+    async with one_at_a_time(here):
         async with turn(here):
             found = await run_in_threadpool(_read, here, asked.currency, asked.as_of)
         yield found

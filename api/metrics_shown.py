@@ -8,8 +8,7 @@ from typing import Any
 from api import metrics_schemas
 from core.errors import InvalidEvent
 from profiles.metrics.pareto import Pareto
-from profiles.orders import number_of
-from profiles.purchases import LeftOut, Purchases
+from profiles.purchases import LeftOut, Purchases, number_of
 from profiles.repurchase import Repurchase
 from profiles.rfm import Rfm
 from profiles.value import Fit

@@ -6,7 +6,17 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
-from api import intent_schemas, intent_shown, pages, reach_schemas, reach_shown, schemas, shown
+from api import (
+    intent_schemas,
+    intent_shown,
+    pages,
+    reach_schemas,
+    reach_shown,
+    schemas,
+    segment_schemas,
+    segments_shown,
+    shown,
+)
 from api.context import Clear, Here, Person, Snapshot, Writer, present_person
 from api.directives import LATER, Turn
 from api.etag import Cached
@@ -18,6 +28,7 @@ from core.event import Word
 from core.identifier import IdentifierId
 from profiles import people, profile, reach
 from profiles.consent import MARKETING
+from profiles.segments import store
 from profiles.timeline import Filter
 from stitcher import asking, splitting, timelines
 from stitcher.splitting import Split
@@ -126,6 +137,12 @@ def show_reach(person: Person, connection: Snapshot, clear: Clear, purpose: Word
 def show_consent(person: Person, connection: Snapshot, clear: Clear) -> reach_schemas.LedgerOut:
     """Return what a person agreed to and refused, the newest first, with the event that says so."""
     return reach_shown.ledger(person, reach.ledgers(connection, [person])[person], clear=clear)
+
+
+@router.get("/{person_id}/segments", responses=_MOVED)
+def show_segments(person: Person, connection: Snapshot) -> list[segment_schemas.PlaceOut]:
+    """Return the segments, and the bands of layers and stages, that a person is in, by name."""
+    return segments_shown.places(store.places(connection, [person]).get(person, {}), store.standing_sets(connection))
 
 
 @router.get("/{person_id}/intent", responses=_MOVED)

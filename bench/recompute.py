@@ -28,7 +28,7 @@ from bench.weibo import PARQUET, Cascade, cascades
 TIMEOUT_SECONDS = 60
 SHOWN_MAX = 20
 
-_PUSH = -1
+PUSH = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,22 @@ def recompute(parquet: Path = PARQUET, most: int | None = None) -> dict[str, Sha
 
 def shape(cascade: Cascade) -> Shape:
     """Return the shape of one cascade."""
-    tree = _tree(cascade)
-    steps = nx.single_source_shortest_path_length(tree, _PUSH)
+    grown = tree(cascade)
+    steps = nx.single_source_shortest_path_length(grown, PUSH)
     sizes = Counter(steps.values())
-    readers = len(tree) - 1
+    readers = len(grown) - 1
     depth = max(steps.values())
     return Shape(readers, tuple(sizes[step] for step in range(1, depth + 1)), depth, (readers - sizes[1]) / readers)
+
+
+def tree(cascade: Cascade) -> "nx.DiGraph[int]":
+    """Return who stands right below whom: an edge from each user, or from `PUSH`, to those whom his link brought."""
+    entered = _entered(cascade)
+    brought = _brought(cascade)
+    grown: nx.DiGraph[int] = nx.DiGraph()
+    grown.add_node(PUSH)
+    grown.add_edges_from((_parent(user, brought.get(user, []), entered), user) for user in entered)
+    return grown
 
 
 def ties(cascade: Cascade) -> int:
@@ -98,15 +108,6 @@ def main() -> None:
     sys.exit(1 if found else 0)
 
 
-def _tree(cascade: Cascade) -> "nx.DiGraph[int]":
-    entered = _entered(cascade)
-    brought = _brought(cascade)
-    tree: nx.DiGraph[int] = nx.DiGraph()
-    tree.add_node(_PUSH)
-    tree.add_edges_from((_parent(user, brought.get(user, []), entered), user) for user in entered)
-    return tree
-
-
 def _touches(cascade: Cascade) -> Iterator[Touch]:
     for at_us, parent, user in zip(cascade.at_us, cascade.parents, cascade.users, strict=True):
         yield Touch(at_us, user, cascade.users[parent] if parent >= 0 else None)
@@ -135,7 +136,7 @@ def _brought(cascade: Cascade) -> dict[int, list[Touch]]:
 def _parent(user: int, brought: Sequence[Touch], entered: Mapping[int, tuple[int, int]]) -> int:
     sharers = [touch.sharer for touch in brought if touch.sharer is not None]
     first = min(sharers, default=None)
-    return first if first is not None and entered[first] < entered[user] else _PUSH
+    return first if first is not None and entered[first] < entered[user] else PUSH
 
 
 def _is_tied(brought: Sequence[Touch], entered: Mapping[int, tuple[int, int]]) -> bool:

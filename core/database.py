@@ -43,7 +43,8 @@ def connect(url: str) -> Engine:
     """Return an engine for the PostgreSQL at *url* (`postgresql://…`, any driver suffix).
 
     Every connection plans each statement for the values at hand: a plan made for a table while it was empty would
-    otherwise stay in use after it has grown. No connection is opened yet.
+    otherwise stay in use after it has grown. Tables are those of the schema `public`: a user named like the schema of
+    the views would otherwise look for them there. No connection is opened yet.
     """
     try:
         parsed: URL = make_url(url).set(drivername="postgresql+psycopg")
@@ -56,8 +57,8 @@ def connect(url: str) -> Engine:
         pool_timeout=5,
         pool_pre_ping=True,
         connect_args={
-            "options": "-c plan_cache_mode=force_custom_plan -c timezone=UTC -c deadlock_timeout=200ms"
-            " -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
+            "options": "-c search_path=public -c plan_cache_mode=force_custom_plan -c timezone=UTC"
+            " -c deadlock_timeout=200ms -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
             "connect_timeout": 10,
         },
     )

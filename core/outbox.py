@@ -5,7 +5,7 @@ transaction that is still running: a row can then never appear behind a cursor. 
 whatever database of the server (a running ANALYZE too), therefore holds back what others announce after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -102,9 +102,12 @@ def enqueue(connection: Connection, announcements: Sequence[Announcement]) -> No
         connection.execute(_ENQUEUE, {"messages": part, "channel": CHANNEL})
 
 
-def read(connection: Connection, after: Cursor, rows_max: int) -> Sequence[Row]:
-    """Return up to *rows_max* rows after the cursor, in order, and fewer when they are large."""
-    bounds = {"xid": after.xid, "id": after.id, "rows_max": rows_max, "bytes_max": READ_BYTES_MAX}
+def read(connection: Connection, after: Cursor, rows_max: int, topic: str | None = None) -> Sequence[Row]:
+    """Return up to *rows_max* rows after the cursor, in order, and fewer when they are large.
+
+    A row without a word of *topic* is returned empty: who wants nothing else need not read it.
+    """
+    bounds = {"xid": after.xid, "id": after.id, "rows_max": rows_max, "bytes_max": READ_BYTES_MAX, "topic": topic}
     rows = connection.execute(_READ, bounds)
     return [Row(Cursor(row.xid, row.id), [_announcement(each) for each in orjson.loads(row.messages)]) for row in rows]
 
@@ -130,6 +133,12 @@ def store_position(connection: Connection, sink: str, cursor: Cursor) -> None:
     statement = postgresql.insert(_AT).values(sink=sink, xid=cursor.xid, id=cursor.id)
     moved = {"xid": statement.excluded.xid, "id": statement.excluded.id}
     connection.execute(statement.on_conflict_do_update(index_elements=[_AT.c.sink], set_=moved))
+
+
+def forget(connection: Connection, prefix: str, kept: Collection[str]) -> None:
+    """Forget the positions of sinks whose names begin with *prefix*, but those *kept*: nothing waits for them any more."""
+    gone = _AT.c.sink.startswith(prefix, autoescape=True) & _AT.c.sink.not_in(kept)
+    connection.execute(delete(outbox_position).where(gone))
 
 
 def trim(connection: Connection, before: datetime) -> int:
@@ -161,7 +170,8 @@ SELECT pg_notify(:channel, '')
 """)
 
 _READ = text("""
-SELECT xid, id, CAST(messages AS text) AS messages
+SELECT xid, id, CASE WHEN CAST(:topic AS text) IS NULL OR strpos(CAST(messages AS text), :topic) > 0
+                     THEN CAST(messages AS text) ELSE '[]' END AS messages
 FROM (
     SELECT *, sum(size) OVER (ORDER BY xid, id) - size AS bytes_before
     FROM (

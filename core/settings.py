@@ -40,7 +40,15 @@ class Settings(BaseSettings):
     batch_events_max: Annotated[int, Field(ge=1, le=10_000, description="events in one transaction")] = 1_000
     rules_file: Annotated[Path | None, Field(description="identity rules other than those shipped")] = None
     intent_file: Annotated[Path | None, Field(description="rules of intent other than those shipped")] = None
+    intent_alerts: Annotated[
+        str,
+        Field(
+            pattern=r"^(\d{1,3}(,\d{1,3})*)?$", description="scores that are announced when reached and left: `60,80`"
+        ),
+    ] = ""
     frequency_file: Annotated[Path | None, Field(description="caps and quiet hours other than those shipped")] = None
+    companies_file: Annotated[Path | None, Field(description="rules of companies other than those shipped")] = None
+    alerts_file: Annotated[Path | None, Field(description="robots of group chats that are told about intent")] = None
     channels_file: Annotated[Path | None, Field(description="accounts of platforms, and channels of your own")] = None
     public_url: Annotated[str, Field(description="under which platforms and browsers reach us; unset: as they ask")] = (
         ""

@@ -154,15 +154,21 @@ _OF_FOLLOWING = ("subscribe_scene", "qr_scene_str", "subscribe_time")
 def told_of_customer(told: Mapping[str, Any], source: Source, question: Question, now: datetime) -> Answer:
     """Return what a corp answers about a customer.
 
-    Numbers that its employees noted of him are typed by hand, and prove nothing: they are properties, and link nobody.
+    Numbers that its employees noted of him are typed by hand, and prove nothing: they are properties, and link nobody. Of who
+    uses WeCom himself it tells his company, but no unionid.
     """
-    unionid = text(part(told, "external_contact"), "unionid")
-    if not unionid:
+    contact = part(told, "external_contact")
+    unionid = text(contact, "unionid")
+    company = text(contact, "corp_full_name") or text(contact, "corp_name")
+    if not unionid and not company:
         return Answer(question)
     mobiles = [mobile for one in parts(told, "follow_user") for mobile in _mobiles(one.get("remark_mobiles"))]
     properties = {"remark_mobiles": list(dict.fromkeys(mobiles))[:MOBILES_MAX]}
-    named = [question.identifier, Identifier(UNIONID, source.open_platform, unionid)]
-    return Answer(question, _identified("wecom", source, named, properties, now), None)
+    named = [question.identifier, *([Identifier(UNIONID, source.open_platform, unionid)] if unionid else [])]
+    document = _identified("wecom", source, named, properties, now, *([company] if company else []))
+    if company:
+        document["company"] = {"name": company}
+    return Answer(question, document, None if unionid else AGAIN_AFTER)
 
 
 def told_of_unionid(told: Mapping[str, Any], source: Source, question: Question, now: datetime) -> Answer:

@@ -1,7 +1,7 @@
 """The audience of an article: who read it, by whose link he came, and how it travelled."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -192,6 +192,26 @@ _WAYS_UP = text(
       FROM way GROUP BY start
     """
 )
+
+
+def reader_ids(connection: Connection, article_id: str) -> Iterator[PersonId]:
+    """Return the ids of those who read an article, in order, read in a stream: people only, not devices of nobody."""
+    asked = {"id": article_id}
+    yield from connection.execute(_READER_IDS, asked, execution_options={"yield_per": 5_000}).scalars()
+
+
+def size(connection: Connection, article_id: str) -> int:
+    """Return how many people read an article. Raises `NotFound`."""
+    articles.article(connection, article_id)
+    return int(connection.execute(_SIZE, {"id": article_id}).scalar_one())
+
+
+_READERS_OF = """
+      FROM article_touch AS touch JOIN identifier AS reader ON reader.id = touch.anchor AND reader.standing IN (0, 3)
+     WHERE touch.article_id = :id AND touch.reads > 0
+"""
+_READER_IDS = text(f"SELECT DISTINCT reader.person_id::text {_READERS_OF} ORDER BY 1")
+_SIZE = text(f"SELECT count(DISTINCT reader.person_id) {_READERS_OF}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ paid back before the moment as of which it is looked. One that was paid back in 
 as for every touchpoint.
 """
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from core.database import copied
 from core.errors import InvalidEvent
-from profiles.purchases import HALVES, LeftOut, Purchases
+from profiles.purchases import HALVES, LeftOut, Purchases, number_of
 from profiles.summary import PAID, REFUNDED
 
 PURCHASES_MAX = 5_000_000
@@ -43,14 +43,6 @@ def purchases(connection: Connection, currency: str, as_of: datetime) -> Purchas
         today=number_of((as_of - timedelta(microseconds=1)).date()),
         left_out=_left_out(connection, asked),
     )
-
-
-def number_of(day: date) -> int:
-    """Return *day* as it is counted here: from 1970-01-01."""
-    return (day - _EPOCH).days
-
-
-_EPOCH = date(1970, 1, 1)
 
 
 def _left_out(connection: Connection, asked: dict[str, Any]) -> LeftOut:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    literal_column,
     text,
 )
 
@@ -48,6 +49,12 @@ identifier_table = Table(
     Column("standing", SmallInteger, nullable=False),
     Column("closures", JSON, comment="the stitcher's: why it is out of the game, by round; NULL: it is not"),
     Column("witnesses", ARRAY(Uuid), comment="the identifiers that closures rest on"),
+    Index(
+        "identifier_mailbox_idx",
+        literal_column("reverse(split_part(value, '@', 2))").label("backwards"),
+        postgresql_where=text("namespace = 'email'"),
+        postgresql_ops={"backwards": "text_pattern_ops"},
+    ),
     Index(
         "identifier_witnesses_idx",
         "witnesses",
@@ -280,6 +287,18 @@ def everybody(connection: Connection) -> Iterator[Person]:
             events=sum(member[3] for member in members),
             canonical=next(member[1] for member in members if member[0] == person_id),
         )
+
+
+def ids(connection: Connection) -> Iterator[PersonId]:
+    """Return the ids of all people, in order, read in a stream."""
+    statement = text("SELECT DISTINCT person_id::text FROM identifier WHERE standing IN (0, 3) ORDER BY 1")
+    yield from connection.execute(statement, execution_options={"yield_per": 5_000}).scalars()
+
+
+def size(connection: Connection) -> int:
+    """Return how many people there are."""
+    statement = text("SELECT count(DISTINCT person_id) FROM identifier WHERE standing IN (0, 3)")
+    return int(connection.execute(statement).scalar_one())
 
 
 def _by_text(identifier: Identifier) -> str:

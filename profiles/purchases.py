@@ -4,6 +4,7 @@ A purchase is all that a person bought on one day, as in the CDNOW data that the
 """
 
 from dataclasses import dataclass, replace
+from datetime import date, timedelta, timezone
 from uuid import UUID
 
 import numpy as np
@@ -17,6 +18,7 @@ People = NDArray[np.void]
 HALVES = np.dtype([("high", ">u8"), ("low", ">u8")])
 
 DAYS_A_WEEK = 7
+ZONE = timezone(timedelta(hours=8))  # where days end for who does not say it
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,14 @@ class Purchases:
     def _kept(self, rows: NDArray[np.bool_]) -> "Purchases":
         whose, person = np.unique(self.person[rows], return_inverse=True)
         return replace(self, people=self.people[whose], person=person, day=self.day[rows], amount=self.amount[rows])
+
+
+def number_of(day: date) -> int:
+    """Return *day* as it is counted here: from 1970-01-01."""
+    return (day - _EPOCH).days
+
+
+_EPOCH = date(1970, 1, 1)
 
 
 def _between(days: Whole, since: int | None, until: int | None) -> NDArray[np.bool_]:

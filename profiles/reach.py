@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 
 from core.errors import NotFound
 from core.identifier import PersonId
-from profiles import consent, frequency, people, summaries, timeline
+from profiles import consent, frequency, people, summaries, summary, timeline
 from profiles.consent import Consent, Way
 from profiles.frequency import Decision
+from profiles.people import Member
 
 LEDGER_LINES_MAX = 1_000  # of one person, the newest
 SENDINGS_MAX = 1_000
@@ -31,6 +32,26 @@ def of_person(connection: Connection, person: PersonId, purpose: str = consent.M
     ledger = ledgers(connection, [person])[person]
     held = [member.identifier for member in members]
     return Reach(consent.ways(held, known.said("follows/"), ledger, purpose), ledger)
+
+
+def ways(
+    connection: Connection, asked: Collection[PersonId], purpose: str = consent.MARKETING
+) -> Mapping[PersonId, Sequence[Way]]:
+    """Return by what ways each of the people *asked* about (of present ids) may be reached, by three queries however many."""
+    members: dict[PersonId, list[Member]] = {person: [] for person in asked}
+    for member in people.of_people(connection, asked):
+        members[member.person_id].append(member)
+    known = summaries.of_identifiers(connection, [each.id for own in members.values() for each in own])
+    told = ledgers(connection, asked)
+    return {
+        person: consent.ways(
+            sorted(each.identifier for each in own),
+            summary.total(known[each.id] for each in own if each.id in known).said("follows/"),
+            told[person],
+            purpose,
+        )
+        for person, own in members.items()
+    }
 
 
 def may_send(

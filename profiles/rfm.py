@@ -46,6 +46,27 @@ class Rfm:
     cells: Sequence[Cell]
 
 
+@dataclass(frozen=True, slots=True)
+class Fifths:
+    """Between which values the scores of a set of buyers lie: a value scores 1, and one more for each edge that it is above.
+
+    *recency* is of the day of the last purchase, as `Purchases` count days, so that scores stay as they are while none is made.
+    """
+
+    recency: Sequence[int] = ()
+    frequency: Sequence[int] = ()
+    monetary: Sequence[int] = ()
+
+    def scores(self, last_day: int, times: int, spent: int) -> tuple[int, int, int]:
+        """Return the three scores of one who bought so."""
+        return _score(self.recency, last_day), _score(self.frequency, times), _score(self.monetary, spent)
+
+
+def fifths(of: Purchases) -> Fifths:
+    """Return between which values the scores of all who made one of these purchases lie."""
+    return Fifths(_edges(of.day[of.ends]), _edges(of.times), _edges(of.spent))
+
+
 def rfm(of: Purchases) -> Rfm:
     """Return the scores of all who made one of these purchases."""
     recency = of.today - of.day[of.ends]
@@ -72,3 +93,13 @@ def scores(values: Whole) -> Whole:
 def _bands(scored: Whole, values: Whole) -> list[Band]:
     found = ((int(score), values[scored == score]) for score in np.unique(scored))
     return [Band(score, len(own), int(own.min()), int(own.max())) for score, own in found]
+
+
+def _edges(values: Whole) -> Sequence[int]:
+    """Return, for each fifth, the greatest value of which less than that stand strictly below."""
+    ordered = np.sort(values)
+    return [int(ordered[-(-fifth * len(values) // FIFTHS) - 1]) for fifth in range(1, FIFTHS)] if len(values) else []
+
+
+def _score(edges: Sequence[int], value: int) -> int:
+    return 1 + sum(value > edge for edge in edges)

@@ -49,6 +49,7 @@ touchpoint_table = Table(
         "anchor",
         postgresql_where=text("type IN ('order.paid', 'mini_program.paid', 'live.ordered', 'order.refunded')"),
     ),
+    Index("touchpoint_company_idx", "anchor", postgresql_where=text("json_typeof(body -> 'company') = 'object'")),
     Index(
         "touchpoint_beside_idx",
         "beside",

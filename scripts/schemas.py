@@ -7,7 +7,7 @@ know. What a sender writes is described as strictly as it is checked.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 
@@ -16,13 +16,22 @@ from core.database import connect
 from core.directive import Directive
 from core.event import Event
 from core.identifier import BlindIndex
-from core.log.port import DIRECTIVES, EVENTS, IDENTITY_CHANGED, PROFILE_UPDATED
+from core.log.port import (
+    DIRECTIVES,
+    EVENTS,
+    IDENTITY_CHANGED,
+    INTENT_ALERT,
+    PROFILE_UPDATED,
+    SEGMENT_MEMBERSHIP,
+    STAGE_CHANGED,
+)
 from core.log.postgres import PostgresLog
 from core.settings import Settings
 from core.submission import Submission
 from ingest.channels import Channels
-from profiles import frequency, intent
+from profiles import company_intent, frequency, intent
 from profiles.record import CAUSES_MAX, Reason
+from profiles.segments import telling
 from siyu.serving import Role, application
 from siyu.system import System
 from stitcher import rules
@@ -72,6 +81,46 @@ class IdentityChanged(BaseModel):
     as_of: AsOf
 
 
+class SegmentMembership(BaseModel):
+    """Somebody entered a segment, or left it."""
+
+    person_id: PersonId
+    segment: str
+    change: Literal["entered", "left"]
+    reason: telling.Reason
+    as_of: AsOf
+
+
+class StageChanged(BaseModel):
+    """Somebody went from one band of some layers or stages to another; `null`: he was, or is, in none."""
+
+    person_id: PersonId
+    set: str
+    kind: Literal["layers", "stages"]
+    from_: Annotated[str | None, Field(alias="from")]
+    to: str | None
+    reason: telling.Reason
+    as_of: AsOf
+
+
+class Contribution(BaseModel):
+    """What one rule gives to the score."""
+
+    rule: str
+    points: float
+
+
+class IntentAlert(BaseModel):
+    """The intent of somebody reached a threshold (`up`), or fell below it (`down`)."""
+
+    person_id: PersonId
+    score: Annotated[int, Field(ge=0, le=100)]
+    threshold: Annotated[int, Field(ge=0, le=100)]
+    direction: Literal["up", "down"]
+    contributions: Annotated[list[Contribution], Field(description="The most first.")]
+    as_of: AsOf
+
+
 def schemas() -> Mapping[str, Mapping[str, Any]]:
     """Return all schemas by the names of their files."""
     described: dict[str, TypeAdapter[Any]] = {
@@ -80,6 +129,9 @@ def schemas() -> Mapping[str, Mapping[str, Any]]:
         f"{DIRECTIVES}.json": TypeAdapter(Directive),
         f"{PROFILE_UPDATED}.json": TypeAdapter(ProfileUpdated),
         f"{IDENTITY_CHANGED}.json": TypeAdapter(IdentityChanged),
+        f"{SEGMENT_MEMBERSHIP}.json": TypeAdapter(SegmentMembership),
+        f"{STAGE_CHANGED}.json": TypeAdapter(StageChanged),
+        f"{INTENT_ALERT}.json": TypeAdapter(IntentAlert),
     }
     return {name: {"$schema": DIALECT, **adapter.json_schema()} for name, adapter in described.items()}
 
@@ -95,10 +147,12 @@ def openapi() -> Mapping[str, Any]:
         rules=rules.shipped(),
         intent_rules=intent.shipped(),
         frequency_rules=frequency.shipped(),
+        company_rules=company_intent.shipped(),
         signing_key=b"",
         index=BlindIndex(b""),
         clock=system_clock,
         channels=Channels(),
+        group_robots={},
     )
     return application(system, set(Role)).openapi()
 

@@ -8,6 +8,7 @@ import typer
 
 from core.errors import SiyuError
 from siyu.commands import (
+    alerts,
     article,
     behaviour,
     channels,
@@ -20,6 +21,7 @@ from siyu.commands import (
     person,
     review,
     rules,
+    segment,
     serve,
     simulate,
     upkeep,
@@ -39,6 +41,7 @@ for command in (serve.up, demo, serve.collect, serve.stitch, serve.api, ingest, 
     app.command()(command)
 app.add_typer(person.app, name="person")
 app.add_typer(directives.app, name="directives")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(article.app, name="article")
 app.add_typer(channels.app, name="channels")
 app.add_typer(keys.app, name="keys")
@@ -48,6 +51,7 @@ metrics.app.add_typer(behaviour.app)
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(review.app, name="review")
 app.add_typer(rules.app, name="rules")
+app.add_typer(segment.app, name="segment")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(export.app, name="export")
 app.add_typer(upkeep.db, name="db")

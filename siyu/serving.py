@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from types import FrameType
@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from api import app as api
 from api import probes
+from api.exporting.exporter import Exporter
 from core import keys, metrics
 from core.database import transaction
 from core.keys import Key
@@ -33,6 +34,9 @@ from ingest.orders.polling import pollings
 from ingest.receive import Receiver
 from ingest.spool import Spool
 from ingest.wechat.keeper import Keeper
+from profiles.segments.watching import Watch
+from siyu import alerting
+from siyu.alerting import Alerting
 from siyu.background import Background
 from siyu.system import System
 from stitcher.deciding import publisher
@@ -104,6 +108,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         publish=publisher(system.log),
         intent_rules=system.intent_rules,
         frequency_rules=system.frequency_rules,
+        company_rules=system.company_rules,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,
@@ -121,6 +126,8 @@ def serve(system: System, roles: Collection[Role], announce: Callable[[str], Non
     with Background(on_failure=server.end) as background, suppress(SystemExit):  # uvicorn exits where it cannot listen
         if Role.STITCH in roles:
             start_stitching(system, background)
+        if Role.API in roles:
+            background.start("exports", Exporter(system.engine, system.intent_rules, system.clock).run)
         server.run()
     return server.started and not background.failed
 
@@ -138,7 +145,7 @@ def stitch(system: System) -> bool:
 
 
 def start_stitching(system: System, background: Background) -> None:
-    """Start the stitcher, what carries directives out, the relay, and what asks platforms, where one can be asked."""
+    """Start the stitcher, what carries directives out, the watch over segments, the relay, and what asks platforms."""
     prepare_interpreter()
 
     def run_stitcher(stop: threading.Event) -> None:
@@ -148,7 +155,12 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("stitcher", run_stitcher)
     background.start("directives", carrying_out(system))
     background.start("refusals", keeping_refusals(system))
+    background.start("segments", Watch(system.engine, system.intent_rules, system.thresholds, system.clock).run)
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
+    with transaction(system.engine) as connection:
+        alerting.forget_others(connection, list(system.group_robots))
+    for each in alertings(system):
+        background.start(each.sink, each.run)
     for name, loop in enrichment_of(system).loops():
         background.start(name, loop)
 
@@ -158,6 +170,12 @@ def enrichment_of(system: System) -> Enrichment:
     keeper = Keeper(system.engine, system.signing_key, system.clock)
     askers = enriching.askers(system.channels, keeper)
     return Enrichment(system.engine, system.log, receiver_of(system), system.index, system.clock, askers)
+
+
+def alertings(system: System) -> Sequence[Alerting]:
+    """Return what tells the robots of *system* about intent."""
+    labels = {name: rule.labels for name, rule in system.intent_rules.items()}
+    return [Alerting(name, robot, system.engine, labels, system.clock) for name, robot in system.group_robots.items()]
 
 
 def carrying_out(system: System) -> Callable[[threading.Event], None]:

@@ -1,6 +1,6 @@
 """The composition root: settings become a database, a log, rules and an index, and nobody else chooses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,13 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from ingest import channels
 from ingest.channels import Channels
-from profiles import frequency, intent
+from profiles import company_intent, frequency, intent
 from profiles.scoring import Scoring
-from siyu import tables  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
+from siyu import (
+    group_robots,
+    tables,  # noqa: F401 - the metadata is whole only once every module that owns a table is imported
+)
+from siyu.group_robots import GroupRobot
 from stitcher import rules
 from stitcher.rules import Rules
 from stitcher.worker import Stitcher
@@ -41,15 +45,23 @@ class System:
     rules: Rules
     intent_rules: intent.Rules
     frequency_rules: frequency.Rules
+    company_rules: company_intent.Rules
     signing_key: bytes
     index: BlindIndex
     clock: Clock
     channels: Channels
+    group_robots: Mapping[str, GroupRobot]
 
     @property
     def scoring(self) -> Scoring:
         """By which rules intent is judged, as of now."""
         return Scoring(self.intent_rules, self.clock())
+
+    @property
+    def thresholds(self) -> Sequence[int]:
+        """The scores of intent that are announced when they are reached and left."""
+        written = self.settings.intent_alerts
+        return sorted({int(each) for each in written.split(",")}) if written else ()
 
     def stitcher(self) -> Stitcher:
         """Return a stitcher over this system."""
@@ -63,6 +75,8 @@ def opened() -> Iterator[System]:
     rules_chosen = _rules(chosen)
     intent_rules = _read(chosen.intent_file, "SIYU_INTENT_FILE", intent.read, intent.shipped)
     frequency_rules = _read(chosen.frequency_file, "SIYU_FREQUENCY_FILE", frequency.read, frequency.shipped)
+    company_rules = _read(chosen.companies_file, "SIYU_COMPANIES_FILE", company_intent.read, company_intent.shipped)
+    told = group_robots.read(chosen.alerts_file)
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -73,7 +87,18 @@ def opened() -> Iterator[System]:
             key = settings.index_key(chosen)
             index = BlindIndex(key)
             yield System(
-                chosen, engine, log, rules_chosen, intent_rules, frequency_rules, key, index, system_clock, accounts
+                settings=chosen,
+                engine=engine,
+                log=log,
+                rules=rules_chosen,
+                intent_rules=intent_rules,
+                frequency_rules=frequency_rules,
+                company_rules=company_rules,
+                signing_key=key,
+                index=index,
+                clock=system_clock,
+                channels=accounts,
+                group_robots=told,
             )
         finally:
             log.close()

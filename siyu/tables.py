@@ -1,23 +1,28 @@
 """Every module that owns a table, imported so that the metadata is whole: for migrations and their test."""
 
-from core import keys, outbox, quarantine
+from core import audit, jobs, keys, outbox, quarantine
 from core.log import postgres
 from ingest import mappings, questions
 from ingest.links import store as tracked_links
 from ingest.orders import polling
 from ingest.wechat import keeper
-from profiles import articles, history, official, people, summaries, timeline
+from profiles import articles, history, leads, official, people, summaries, timeline
+from profiles.segments import measuring
 from profiles.segments import store as segments
 from stitcher import directives, links, openings, reviewing, robot_evidence
 
 __all__ = [
     "articles",
+    "audit",
     "directives",
     "history",
+    "jobs",
     "keeper",
     "keys",
+    "leads",
     "links",
     "mappings",
+    "measuring",
     "official",
     "openings",
     "outbox",

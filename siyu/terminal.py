@@ -32,6 +32,15 @@ class Exit(IntEnum):
 
 _CHINESE = {
     "ready": "已就绪",
+    "robot": "机器人",
+    "platform": "平台",
+    "threshold": "阈值",
+    "falls": "含下降",
+    "language": "语言",
+    "signed": "加签",
+    "sent": "已发送",
+    "the platform answers": "平台返回",
+    "a message to try with: this group will be told about intent": "测试消息：本群将收到意向提醒",
     "stopping": "正在停止",
     "stopped": "已停止",
     "accepted": "已接收",

@@ -1,12 +1,13 @@
 """Links in PostgreSQL: which two identifiers are said to be one person's, how well founded that is, and what is refused."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, SmallInteger, Table, Text, Uuid, text
 
 from core.database import AnyRow, array, copy, metadata, run
-from core.identifier import IdentifierId
+from core.identifier import Identifier, IdentifierId, PersonId
 from profiles.people import Member
 from stitcher.decisions import Pair
 from stitcher.graph import Basis, Change, Link, Weight
@@ -28,6 +29,8 @@ link_table = Table(
     Index("link_other_idx", "other"),
     Index("link_review_idx", "last_at", postgresql_where=text("refused = ANY (ARRAY['vouching'::text, 'size'::text])")),
 )
+
+STREAM_ROWS_MAX = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,3 +193,42 @@ def _link_row(link: Link) -> tuple[object, ...]:
 
 def _refusal(reason: Reason | None) -> str | None:
     return reason.value if reason else None
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A link between two identifiers, and whose each is (`None`: nobody's). *refused* says why it unites nobody."""
+
+    one: Identifier
+    other: Identifier
+    people: tuple[PersonId | None, PersonId | None]
+    weight: Weight
+    first_at: datetime
+    last_at: datetime
+    count: int
+    refused: str | None
+
+
+def everything(connection: Connection) -> Iterator[Stated]:
+    """Return every link, by the ids of its ends, read in a stream."""
+    rows = connection.execute(_EVERYTHING, execution_options={"yield_per": STREAM_ROWS_MAX})
+    for row in rows:
+        one, other, people = Identifier(*row[0:3]), Identifier(*row[3:6]), (row[6], row[7])
+        yield Stated(one, other, people, _WEIGHTS[row[8]], *row[9:])
+
+
+def size(connection: Connection) -> int:
+    """Return how many links there are."""
+    return int(connection.execute(text("SELECT count(*) FROM link")).scalar_one())
+
+
+_EVERYTHING = text(
+    """
+    SELECT one.namespace, one.scope, one.value, other.namespace, other.scope, other.value,
+           CASE WHEN one.standing IN (0, 3) THEN one.person_id::text END,
+           CASE WHEN other.standing IN (0, 3) THEN other.person_id::text END,
+           weight, link.first_at, last_at, count, refused
+      FROM link JOIN identifier AS one ON one.id = link.one JOIN identifier AS other ON other.id = link.other
+     ORDER BY link.one, link.other
+    """
+)

@@ -24,8 +24,20 @@ EVENTS = "siyu.events.v1"
 DIRECTIVES = "siyu.directives.v1"
 PROFILE_UPDATED = "siyu.profile.updated.v1"
 IDENTITY_CHANGED = "siyu.identity.changed.v1"
+SEGMENT_MEMBERSHIP = "siyu.segment.membership.v1"
+STAGE_CHANGED = "siyu.stage.changed.v1"
+INTENT_ALERT = "siyu.intent.alert.v1"
 QUARANTINE = "siyu.quarantine.v1"
-TOPICS = (EVENTS, DIRECTIVES, PROFILE_UPDATED, IDENTITY_CHANGED, QUARANTINE)
+TOPICS = (
+    EVENTS,
+    DIRECTIVES,
+    PROFILE_UPDATED,
+    IDENTITY_CHANGED,
+    SEGMENT_MEMBERSHIP,
+    STAGE_CHANGED,
+    INTENT_ALERT,
+    QUARANTINE,
+)
 
 
 @dataclass(frozen=True, slots=True)

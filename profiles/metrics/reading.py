@@ -17,8 +17,7 @@ from core.errors import InvalidEvent
 from profiles import sharetree
 from profiles.metrics.deeds import NOBODY, NOTHING, Told, Whole, Words, in_order
 from profiles.metrics.spread import Spread, spread
-from profiles.orders import number_of
-from profiles.purchases import LeftOut
+from profiles.purchases import LeftOut, number_of
 from profiles.segments.sql import SUMMARIES, is_as
 from profiles.sharetree import Touch
 from profiles.summary import stamp

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from core.event import Currency, Key, Type, Whole, Word
 from profiles.consent import ADDRESSES, MARKETING
 from profiles.frequency import SENDING
+from profiles.rfm import FIFTHS
 from profiles.values import VALUES_MAX, Value
 
 DEPTH_MAX = 10
@@ -143,6 +144,27 @@ class Ordered(Windowed):
     amount_max: Whole | None = None
 
 
+class Scores(_Frozen):
+    """A score from *min* to *max*."""
+
+    min: Annotated[int, Field(ge=1, le=FIFTHS)] = 1
+    max: Annotated[int, Field(ge=1, le=FIFTHS)] = FIFTHS
+
+    def holds(self, score: int) -> bool:
+        """Whether *score* is one of these."""
+        return self.min <= score <= self.max
+
+
+class Rfm(_Frozen):
+    """He bought, and how recently, how often and for how much scores so among all who did; see `profiles.rfm`."""
+
+    kind: Literal["rfm"]
+    currency: Currency = "CNY"
+    recency: Scores = Scores()
+    frequency: Scores = Scores()
+    monetary: Scores = Scores()
+
+
 class Intends(Bounded):
     """His intent is so high."""
 
@@ -204,7 +226,7 @@ class Seen(_Frozen):
     max_days_ago: Days | None = None
 
 
-Leaf = Did | Read | Brought | Ordered | Intends | Trait | Company | Known | Follows | Reachable | Messaged | Seen
+Leaf = Did | Read | Brought | Ordered | Rfm | Intends | Trait | Company | Known | Follows | Reachable | Messaged | Seen
 Condition = Annotated[AllOf | AnyOf | Not | In | Leaf, Field(discriminator="kind")]
 EVERYBODY = AllOf(kind="all", of=())
 

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from core.database import array
-from core.event import TYPES
+from core.database import array, run
+from core.event import TYPES, Event
 from core.identifier import IdentifierId, PersonId
 from profiles import consent, frequency, intent, people, summaries, summary, timeline
 from profiles.intent import Signal
+from profiles.segments import sql
 from profiles.segments.conditions import (
     Brought,
     Condition,
@@ -21,6 +22,7 @@ from profiles.segments.conditions import (
     Ordered,
     Reachable,
     Read,
+    Rfm,
     leaves,
 )
 from profiles.segments.judging import Facts
@@ -57,7 +59,7 @@ def wanted(conditions: Iterable[Condition], rules: intent.Rules) -> Wanted:
             case Messaged():
                 types |= set(frequency.SENDING[leaf.channel])
                 windows.append(None)  # a message is as old as the first that is heard of it
-            case Ordered():
+            case Ordered() | Rfm():
                 types |= {*PAID, REFUNDED}
                 windows.append(None)  # an order is as old as its first payment
             case Reachable():
@@ -113,65 +115,58 @@ def whom_brought(
 ) -> Mapping[PersonId, Mapping[str, Collection[PersonId]]]:
     """Return who stands right below the people of the identifiers *sharers* in the share tree of which article."""
     found: dict[PersonId, dict[str, set[PersonId]]] = defaultdict(lambda: defaultdict(set))
-    for sharer, article, reader in connection.execute(_BROUGHT, {"sharers": array(sharers)}):
+    for article, sharer, reader in connection.execute(_BROUGHT, {"sharers": array(sharers)}):
         found[sharer][article].add(reader)
     return found
 
 
-# As `everybody` asks it, but from the links of a few: who opened one of them, and by whose link that one came first.
 _BROUGHT = text(
-    """
-    WITH opened AS MATERIALIZED (
-      SELECT DISTINCT touch.article_id, reader.person_id AS person, reader.component_id
-        FROM share JOIN article_touch AS touch ON touch.token = share.token AND touch.article_id = share.article_id
-        JOIN identifier AS reader ON reader.id = touch.anchor
-       WHERE share.anchor = ANY(CAST(:sharers AS uuid[])) AND touch.token <> ''
-    )
-    SELECT first.sharer::text, opened.article_id, opened.person::text
-      FROM opened
-     CROSS JOIN LATERAL (
-       SELECT sharer, component_id, entered FROM (
-         SELECT touch.entered_at, sharer.person_id AS sharer, sharer.component_id,
-                min(touch.entered_at) OVER () AS entered
-           FROM identifier AS own
-           JOIN article_touch AS touch ON touch.article_id = opened.article_id AND touch.anchor = own.id
-           LEFT JOIN LATERAL (SELECT anchor FROM share
-                               WHERE share.token = touch.token AND share.article_id = opened.article_id
-                               ORDER BY shared_at, anchor LIMIT 1) AS link ON true
-           LEFT JOIN identifier AS sharer ON sharer.id = link.anchor
-          WHERE own.component_id = opened.component_id AND own.person_id = opened.person
-       ) AS touched
-        WHERE sharer IS DISTINCT FROM opened.person ORDER BY entered_at, sharer NULLS LAST LIMIT 1
-     ) AS first
-     CROSS JOIN LATERAL (
-       SELECT min(touch.entered_at) AS at
-         FROM identifier AS own
-         JOIN article_touch AS touch ON touch.article_id = opened.article_id AND touch.anchor = own.id
-        WHERE own.component_id = first.component_id AND own.person_id = first.sharer
-     ) AS above
-     WHERE first.sharer IS NOT NULL AND (above.at, first.sharer) < (first.entered, opened.person)
-    """
+    "SELECT article_id, sharer::text, person::text FROM"  # noqa: S608 - no value in it
+    f" ({sql.BROUGHT_BY.format(anchors='SELECT unnest(CAST(:sharers AS uuid[]))')}) AS told"
 )
 
 
-def sharers(connection: Connection, readers: Collection[PersonId]) -> set[PersonId]:
-    """Return whose links brought any of *readers* (of present ids) anywhere: whom it concerns what becomes of these."""
-    if not readers:
-        return set()
-    return set(connection.execute(_SHARERS, {"readers": array(readers)}).scalars())
+def sharers(connection: Connection, changed: Collection[PersonId]) -> set[PersonId]:
+    """Return whom else it may concern what becomes of the people who *changed* (of present ids): those by whose links they came
+    anywhere, and those who call a link of theirs their own as well."""
+    return set(connection.execute(_SHARERS, {"changed": array(changed)}).scalars())
 
 
 _SHARERS = text(
     """
+    WITH own AS MATERIALIZED (
+      SELECT own.id FROM identifier AS canonical
+        JOIN identifier AS own ON own.component_id = canonical.component_id AND own.person_id = canonical.id
+       WHERE canonical.id = ANY(CAST(:changed AS uuid[]))
+    ), named AS (
+      SELECT token, article_id FROM article_touch WHERE anchor IN (SELECT id FROM own) AND token <> ''
+      UNION SELECT token, article_id FROM share WHERE anchor IN (SELECT id FROM own)
+    )
     SELECT DISTINCT sharer.person_id::text
-      FROM identifier AS canonical
-      JOIN identifier AS own ON own.component_id = canonical.component_id AND own.person_id = canonical.id
-      JOIN article_touch AS touch ON touch.anchor = own.id AND touch.token <> ''
-      JOIN share ON share.token = touch.token AND share.article_id = touch.article_id
-      JOIN identifier AS sharer ON sharer.id = share.anchor
-     WHERE canonical.id = ANY(CAST(:readers AS uuid[])) AND sharer.person_id <> canonical.id
+      FROM named JOIN share USING (token, article_id) JOIN identifier AS sharer ON sharer.id = share.anchor
     """
 )
+
+
+Link = tuple[str, str]
+"""A link by its token, and the article that it leads to."""
+
+
+def links(events: Iterable[Event]) -> set[Link]:
+    """Return the links that *events* name."""
+    named = [(e.share, e.article.id) for e in events if e.share and e.article]
+    return {(token, article) for share, article in named for token in (share.token, share.parent_token) if token}
+
+
+def claimants(connection: Connection, of: Collection[Link]) -> set[PersonId]:
+    """Return everybody who calls one of these links his own."""
+    rows = run(
+        connection,
+        "SELECT DISTINCT person_id::text FROM json_to_recordset(:rows) AS r(token text, article_id text)"
+        " JOIN share USING (token, article_id) JOIN identifier ON identifier.id = share.anchor",
+        [{"token": token, "article_id": article} for token, article in sorted(of)],
+    )
+    return {PersonId(row[0]) for row in rows}
 
 
 def present(connection: Connection, ids: Collection[PersonId]) -> set[PersonId]:

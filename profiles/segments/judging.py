@@ -14,6 +14,8 @@ from typing import cast
 from core.identifier import Identifier, PersonId
 from profiles import consent, frequency, intent
 from profiles.intent import Signal
+from profiles.purchases import ZONE, number_of
+from profiles.rfm import Fifths
 from profiles.segments.conditions import (
     AllOf,
     AnyOf,
@@ -30,6 +32,7 @@ from profiles.segments.conditions import (
     Ordered,
     Reachable,
     Read,
+    Rfm,
     Seen,
     Trait,
     Windowed,
@@ -38,6 +41,7 @@ from profiles.summary import PAID, REFUNDED, Summary
 from profiles.values import Value, at_path
 
 STEP_MIN = timedelta(minutes=1)  # how soon a fading score is looked at again at the earliest
+TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,15 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """By what is judged, and as of when (*now*): the rules of *intent*, and the *fifths* of what all buyers are, by currency."""
+
+    intent: intent.Rules
+    now: datetime
+    fifths: Mapping[str, Fifths] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a *condition* holds, what was *found*, and *until* when nothing changes without an event (`None`: for good).
 
@@ -69,30 +82,32 @@ class Verdict:
     of: Sequence["Verdict"] = ()
 
 
-def judge(condition: Condition, facts: Facts, rules: intent.Rules, now: datetime) -> Verdict:
+def judge(condition: Condition, facts: Facts, by: Measure) -> Verdict:
     """Say whether *condition*, which refers to no other by name, holds of the person with these *facts*."""
     match condition:
         case AllOf() | AnyOf():
-            of = [judge(each, facts, rules, now) for each in condition.of]
+            of = [judge(each, facts, by) for each in condition.of]
             holds = all(v.holds for v in of) if isinstance(condition, AllOf) else any(v.holds for v in of)
-            return Verdict(condition, holds, _soonest(v.until for v in of), of=of)
+            return Verdict(condition, holds, soonest(v.until for v in of), of=of)
         case Not():
-            inner = judge(condition.of, facts, rules, now)
+            inner = judge(condition.of, facts, by)
             return Verdict(condition, not inner.holds, inner.until, of=[inner])
         case Did():
-            return _counted(condition, _did(condition, facts), now)
+            return _counted(condition, _did(condition, facts), by.now)
         case Read():
-            return _counted(condition, _read(condition, facts), now)
+            return _counted(condition, _read(condition, facts), by.now)
         case Messaged():
-            return _counted(condition, _messaged(condition, facts), now)
+            return _counted(condition, _messaged(condition, facts), by.now)
         case Ordered():
-            return _ordered(condition, facts, now)
+            return _ordered(condition, facts, by.now)
         case Brought():
             return _bounded(condition, len(_brought(condition, facts)))
         case Intends():
-            return _intends(condition, facts, rules, now)
+            return _intends(condition, facts, by)
+        case Rfm():
+            return _rfm(condition, facts, by)
         case Seen():
-            return _seen(condition, facts, now)
+            return _seen(condition, facts, by.now)
         case _:
             return _stated(condition, facts)
 
@@ -196,6 +211,17 @@ def _ordered(condition: Ordered, facts: Facts, now: datetime) -> Verdict:
     return Verdict(condition, verdict.holds and in_bounds, until, {"orders": len(kept), "amount": amount})
 
 
+def _rfm(condition: Rfm, facts: Facts, by: Measure) -> Verdict:
+    bought = orders(facts.signals, condition.currency)
+    if not bought:
+        return Verdict(condition, holds=False)
+    days = {number_of(at.astimezone(ZONE).date()) for at, _ in bought}
+    scored = by.fifths.get(condition.currency, Fifths()).scores(max(days), len(days), sum(paid for _, paid in bought))
+    wanted = (condition.recency, condition.frequency, condition.monetary)
+    found = dict(zip(("recency", "frequency", "monetary"), scored, strict=True))
+    return Verdict(condition, all(w.holds(s) for w, s in zip(wanted, scored, strict=True)), found=found)
+
+
 def orders(signals: Iterable[Signal], currency: str) -> Sequence[tuple[datetime, int]]:
     """Return when each order among *signals* was paid first, and what was paid less what was paid back, as `profiles.orders`."""
     told: dict[str, list[Signal]] = defaultdict(list)
@@ -233,25 +259,25 @@ def _seen(condition: Seen, facts: Facts, now: datetime) -> Verdict:
     return Verdict(condition, holds, until, times["any"])
 
 
-def _intends(condition: Intends, facts: Facts, rules: intent.Rules, now: datetime) -> Verdict:
-    since, types = now - intent.horizon(rules), intent.types(rules)
+def _intends(condition: Intends, facts: Facts, by: Measure) -> Verdict:
+    since, types = by.now - intent.horizon(by.intent), intent.types(by.intent)
     signals = [each for each in facts.signals if each.type in types and each.occurred_at >= since]
-    judged = intent.judge(signals, rules, now)
+    judged = intent.judge(signals, by.intent, by.now)
     for_it = sum(each.points for each in judged.contributions if each.points > 0)
     against = -sum(each.points for each in judged.contributions if each.points < 0)
-    leaves_at = min((each.occurred_at for each in signals), default=now) + intent.horizon(rules)
-    until = _soonest([fading(condition, for_it, against, rules, now), leaves_at if signals else None])
+    leaves_at = min((each.occurred_at for each in signals), default=by.now) + intent.horizon(by.intent) + TICK
+    until = soonest([fading(condition, for_it, against, by), leaves_at if signals else None])
     return Verdict(condition, condition.will_do(judged.score), until, judged.score)
 
 
-def fading(condition: Intends, for_it: float, against: float, rules: intent.Rules, now: datetime) -> datetime | None:
+def fading(condition: Intends, for_it: float, against: float, by: Measure) -> datetime | None:
     """Return until when a score of *for_it* less *against* stays on its side of both bounds, whatever fades how.
 
     Points halve no faster than by the shortest half-life; a bound is reached half a point before, since scores are rounded.
     """
     if not for_it and not against:
         return None
-    shortest = timedelta(days=min(rule.half_life_days for rule in rules.values()))
+    shortest = timedelta(days=min(rule.half_life_days for rule in by.intent.values()))
     soonest = []
     for bound in {condition.low - 0.5, condition.high + 0.5}:
         if 0 < bound <= intent.SCORE_MAX:
@@ -259,7 +285,7 @@ def fading(condition: Intends, for_it: float, against: float, rules: intent.Rule
                 _halvings(for_it, bound + against) if for_it - against >= bound else _halvings(against, for_it - bound)
             )
             if reached is not None:
-                soonest.append(now + max(shortest * reached, STEP_MIN))
+                soonest.append(by.now + max(shortest * reached, STEP_MIN))
     return min(soonest, default=None)
 
 
@@ -268,5 +294,6 @@ def _halvings(of: float, to: float) -> float | None:
     return log2(of / to) if of >= to > 0 else None
 
 
-def _soonest(moments: Iterable[datetime | None]) -> datetime | None:
+def soonest(moments: Iterable[datetime | None]) -> datetime | None:
+    """Return the first of *moments*, `None` where there is none among them."""
     return min((each for each in moments if each is not None), default=None)

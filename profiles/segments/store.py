@@ -275,18 +275,24 @@ def recheck_sooner(connection: Connection, at: Iterable[tuple[PersonId, datetime
     )
 
 
+def recheck_now(connection: Connection, people: Collection[PersonId]) -> None:
+    """Look at *people* again as soon as may be."""
+    connection.execute(
+        text(
+            "INSERT INTO recheck AS known (person_id, at)"
+            " SELECT person, '-infinity' FROM unnest(CAST(:people AS uuid[])) AS asked(person) ORDER BY person"
+            " ON CONFLICT (person_id) DO UPDATE SET at = excluded.at"
+        ),
+        {"people": array(people)},
+    )
+
+
 def due(connection: Connection, now: datetime, most: int) -> Sequence[PersonId]:
     """Return up to *most* people who are to be looked at again by *now*, the longest due first."""
     rows = connection.execute(
         text("SELECT person_id::text FROM recheck WHERE at <= :now ORDER BY at LIMIT :most"), {"now": now, "most": most}
     )
     return [PersonId(each) for each in rows.scalars()]
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """Return when somebody is to be looked at again."""
-    found: datetime | None = connection.execute(text("SELECT min(at) FROM recheck")).scalar()
-    return found
 
 
 _COLUMNS = "name, kind, document, version, filled, as_of, changed_at, changed_by, removed"

@@ -7,14 +7,14 @@ import typer
 from pydantic import BaseModel
 
 from api import metrics_shown
-from api.metrics import CURRENCY, HORIZON_WEEKS, HORIZON_WEEKS_MAX, ZONE
+from api.metrics import CURRENCY, HORIZON_WEEKS, HORIZON_WEEKS_MAX
 from api.metrics_schemas import DaysOut, Metric
 from api.metrics_shown import Question
 from api.reading import reading
 from core.clock import Clock
 from profiles import orders
 from profiles.metrics.pareto import pareto as spread
-from profiles.purchases import Purchases
+from profiles.purchases import ZONE, Purchases
 from profiles.repurchase import repurchase as repurchased
 from profiles.rfm import rfm as scored
 from profiles.worth import worth

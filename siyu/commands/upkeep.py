@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import text
 
-from core import database, quarantine, settings
+from core import analysts, database, quarantine, settings
 from core.errors import SiyuError
 from core.log.port import EVENTS
 from siyu.system import System, opened
@@ -34,6 +34,19 @@ def status(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
         write_json(rows)
     else:
         write_table(rows[0], [rows[0].values()])
+
+
+@db.command("analyst")
+def analyst() -> None:
+    """Make the role that reads the views for analysts and no table, and say how to let somebody in. Harmless to repeat."""
+    with opened() as system:
+        with database.transaction(system.engine) as connection:
+            analysts.admit(connection)
+        name = system.engine.url.database
+    out.print(f"CREATE ROLE anna LOGIN PASSWORD '…' IN ROLE {analysts.ROLE};", markup=False)
+    out.print(f'GRANT CONNECT ON DATABASE "{name}" TO anna;', markup=False)
+    out.print(f"ALTER ROLE anna SET search_path = {analysts.SCHEMA};", markup=False)
+    out.print("ALTER ROLE anna SET statement_timeout = '5min';", markup=False)
 
 
 @config.command("show")

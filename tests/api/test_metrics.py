@@ -148,7 +148,7 @@ def test_who_has_no_key_is_told_nothing(figure: str, anybody: httpx.Client) -> N
 def test_one_is_worked_out_at_a_time_and_who_waits_too_long_is_told_to_come_again(
     app: FastAPI, marketer: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.metrics.TURN_SECONDS_MAX", 0.05)
+    monkeypatch.setattr("api.context.TURN_SECONDS_MAX", 0.05)
     app.state.context = replace(app.state.context, measuring=anyio.Semaphore(0))
 
     busy = marketer.get("/v1/metrics/rfm")

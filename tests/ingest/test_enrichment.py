@@ -181,6 +181,17 @@ def test_a_number_that_an_employee_noted_links_nobody() -> None:
     assert named(answer.document) == {"wecom_external_userid@ww1:wmAnna", "wechat_unionid@brand:uAnna"}
 
 
+def test_who_uses_wecom_himself_has_a_company_and_no_unionid() -> None:
+    contact = {"external_userid": "wmAnna", "type": 2, "corp_name": "四域", "corp_full_name": "四域科技有限公司"}
+
+    answer = told_of_customer({"external_contact": contact}, HQ, ASK_CUSTOMER, NOW)
+
+    assert answer.document
+    assert answer.document["company"] == {"name": "四域科技有限公司"}
+    assert named(answer.document) == {"wecom_external_userid@ww1:wmAnna"}
+    assert answer.again_after == AGAIN_AFTER
+
+
 def test_a_pending_id_is_kept_with_its_end_and_names_nobody() -> None:
     answer = told_of_unionid({"pending_id": "p1"}, HQ, ASK_UNIONID, NOW)
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core.identifier import PersonId
 from profiles.purchases import HALVES, LeftOut, Purchases
 from profiles.repurchase import STEPS_MAX, repurchase
-from profiles.rfm import Band, Cell, rfm, scores
+from profiles.rfm import Band, Cell, fifths, rfm, scores
 from profiles.worth import TOP_MAX, Buyers, worth
 
 TODAY = 1_000
@@ -101,6 +101,17 @@ def test_rfm_says_who_is_in_which_cell_and_between_which_values() -> None:
     assert found.cells[-1] == Cell(1, 1, 1, 1, 100)
     assert found.bands["recency"] == [Band(score, 1, 5 - score, 5 - score) for score in range(1, 6)]
     assert found.bands["monetary"][-1] == Band(5, 1, 500, 500)
+
+
+@given(PEOPLE)
+def test_one_buyer_scores_by_the_edges_as_he_does_among_all(of: Bought) -> None:
+    purchases = columns(of)
+    last, times, spent = purchases.day[purchases.ends], purchases.times, purchases.spent
+
+    edges = fifths(purchases)
+
+    one_by_one = [edges.scores(*map(int, own)) for own in zip(last, times, spent, strict=True)]
+    assert one_by_one == list(zip(scores(last).tolist(), scores(times).tolist(), scores(spent).tolist(), strict=True))
 
 
 @given(PEOPLE)

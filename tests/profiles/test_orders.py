@@ -13,7 +13,7 @@ from core.directive import Kind
 from core.errors import InvalidEvent
 from core.event import Event, Trust
 from profiles import orders
-from profiles.purchases import LeftOut, Purchases
+from profiles.purchases import LeftOut, Purchases, number_of
 from profiles.repurchase import repurchase
 from profiles.rfm import rfm
 from profiles.worth import worth
@@ -22,7 +22,7 @@ from tests.api.world import INDEX, NOW, RULES, World
 
 A, B, C = "user_id:A", "user_id:B", "anonymous_id@h5:c"
 DAY = 24 * 60.0  # in minutes
-TODAY = orders.number_of((NOW - timedelta(microseconds=1)).date())  # the world's day, in UTC
+TODAY = number_of((NOW - timedelta(microseconds=1)).date())  # the world's day, in UTC
 
 
 @pytest.fixture

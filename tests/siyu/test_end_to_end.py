@@ -268,6 +268,24 @@ def test_what_is_sent_is_seen_within_seconds(up: tuple[Siyu, httpx.Client]) -> N
     assert shown["person_id"] == person
 
 
+def test_an_export_is_asked_for_made_and_fetched(up: tuple[Siyu, httpx.Client]) -> None:
+    _, client = up
+    client.post("/v1/events", json=event(5, "user_id:exported"), headers=ADMIN)
+    wait_until(lambda: owner(client, "user_id:exported") is not None, 10)
+    wish = {"what": "people", "format": "ndjson", "clear": True}
+
+    asked = client.post("/v1/exports", json=wish, headers=ADMIN)
+    address = asked.headers["location"]
+    wait_until(lambda: client.get(address, headers=ADMIN).json()["status"] == "done", 20)
+
+    file = client.get(f"{address}/result", headers=ADMIN)
+    people = {json.loads(line)["canonical_identifier"] for line in file.text.splitlines()}
+    assert "user_id:exported" in people
+    assert int(file.headers["content-length"]) == len(file.content)
+    looks = client.get("/v1/audit", headers=ADMIN).json()["data"]
+    assert looks[0]["what"] == "export of people"
+
+
 def test_the_same_request_again_changes_nothing(up: tuple[Siyu, httpx.Client]) -> None:
     _, client = up
     said = event(3, "user_id:again")

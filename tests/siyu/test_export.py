@@ -1,21 +1,26 @@
 """Exports: what is written, in which order, and what of it may be seen."""
 
 import csv
+import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import Connection
 
+from core import audit, embedded
+from core.database import connect
 from core.identifier import BlindIndex, parse
 from tests.siyu.test_cli import DAY, SECRET_KEY, Siyu, event, written
 
 INDEX = BlindIndex(SECRET_KEY.encode())
 KIOSK, SWITCHBOARD = "device_id@oaid:kiosk-in-the-hall", "phone:+8613912345678"
 LI = ["anonymous_id@h5:c1", "email:li@example.com", "user_id:li"]
-WANG = ["user_id:wang", "wechat_openid@wx1:oWang"]
+WANG = ["email:wang@example.com", "user_id:wang", "wechat_openid@wx1:oWang"]
 USERS = [f"user_id:U{number:02}" for number in range(21)]
 
 EVENTS = [
@@ -25,6 +30,8 @@ EVENTS = [
     event(4, "user_id:wang", "wechat_openid@wx1:oWang"),
     event(5, "user_id:li", KIOSK),
     event(6, "user_id:wang", KIOSK),
+    event(7, "user_id:wang", type="consent.given", channel="mail", properties={"purpose": "marketing"}),
+    event(8, "user_id:wang", "email:wang@example.com"),
     *(event(10 + number, user, SWITCHBOARD) for number, user in enumerate(USERS)),
 ]
 
@@ -142,3 +149,75 @@ def test_ids_are_those_of_the_key(siyu: Siyu) -> None:
     people = [json.loads(json.dumps(row)) for row in rows if "person_id" in row]
 
     assert all(row["person_id"] == INDEX(parse(row["canonical_identifier"])) for row in people)
+
+
+# Events, links, lists for ad platforms
+
+
+def test_events_come_in_the_order_in_which_they_happened(siyu: Siyu) -> None:
+    rows = siyu.rows("export", "events", "--clear")
+
+    times = [row["occurred_at"] for row in rows]
+    assert times == sorted(times)
+    first = rows[0]
+    assert (first["event_id"], first["type"], first["person_id"]) == ("1", "page.viewed", INDEX(parse(LI[0])))
+    assert first["identifiers"] == ["anonymous_id@h5:c1"]
+
+
+def test_events_can_be_had_in_part(siyu: Siyu) -> None:
+    until = (DAY + timedelta(minutes=3)).strftime("%Y-%m-%dT%H:%M:%S%z")
+
+    assert len(siyu.rows("export", "events", "--to", until)) == 2
+    assert [row["event_id"] for row in siyu.rows("export", "events", "--type", "consent.given")] == ["7"]
+    assert siyu.rows("export", "events", "--channel", "sms") == []
+
+
+def test_links_say_what_people_rest_on(siyu: Siyu) -> None:
+    rows = siyu.rows("export", "links", "--clear")
+
+    ends = [{row["one"], row["other"]} for row in rows]
+    assert {"anonymous_id@h5:c1", "user_id:li"} in ends
+    assert "proven" in {row["strength"] for row in rows}
+
+
+def test_an_ad_platform_gets_hashes_of_those_who_agreed(siyu: Siyu) -> None:
+    done = siyu("export", "audience", "--platform", "google")
+
+    digest = hashlib.sha256(b"wang@example.com").hexdigest()
+    assert done.stdout.splitlines() == ["Email,Phone", f"{digest},"]
+
+
+def test_looks_in_clear_are_written_down_and_others_are_not(siyu: Siyu, tmp_path: Path) -> None:
+    with Siyu(tmp_path) as other:
+        other("ingest", written(tmp_path / "events.ndjson", EVENTS[:3]), "--wait")
+        for more in ([], ["--clear"]):
+            assert other("export", "events", *more).returncode == 0
+        with opened_database(tmp_path) as connection:
+            looks = audit.listing(connection, None, 10)
+
+    assert [(look.key, look.what, look.count) for _, look in looks] == [("command line", "export of events", 3)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["events", "--type", "No Such"], ["audience", "--platform", "nobody"], ["links", "--format", "xlsx"]],
+    ids=" ".join,
+)
+def test_what_cannot_be_exported_is_wrong_usage(siyu: Siyu, words: list[str]) -> None:
+    done = siyu("export", *words)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_an_article_that_nobody_knows_is_not_found(siyu: Siyu) -> None:
+    assert siyu("export", "audience", "--platform", "meta", "--article", "a-0").returncode == 4
+
+
+@contextmanager
+def opened_database(directory: Path) -> Iterator[Connection]:
+    """The database of the installation in *directory*."""
+    engine = connect(embedded.start(directory / "data"))
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()

@@ -41,6 +41,14 @@ def upgrade() -> None:
         ),
     )
     op.create_index("recheck_at_idx", "recheck", ["at"])
+    op.create_table(
+        "fifths",
+        sa.Column("currency", sa.Text, primary_key=True),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("recency", sa.ARRAY(sa.BigInteger), nullable=False),
+        sa.Column("frequency", sa.ARRAY(sa.BigInteger), nullable=False),
+        sa.Column("monetary", sa.ARRAY(sa.BigInteger), nullable=False),
+    )
     op.create_index("article_touch_anchor_idx", "article_touch", ["anchor"])
     op.create_index("article_touch_token_idx", "article_touch", ["token"], postgresql_where=sa.text("token <> ''"))
     op.create_index("share_anchor_idx", "share", ["anchor"])
@@ -51,6 +59,7 @@ def downgrade() -> None:
     op.drop_index("share_anchor_idx", "share")
     op.drop_index("article_touch_token_idx", "article_touch")
     op.drop_index("article_touch_anchor_idx", "article_touch")
+    op.drop_table("fifths")
     op.drop_table("recheck")
     op.drop_table("membership")
     op.drop_table("rule_set")

@@ -49,6 +49,10 @@ def _perhaps(name: str, of: list[Any]) -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(st.just({}), st.sampled_from(of).map(lambda value: {name: value}))
 
 
+def _scores(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.one_of(st.just({}), st.integers(1, 5).map(lambda low: {name: {"min": low}}))
+
+
 _leaves = st.one_of(
     _of(
         "did",
@@ -64,6 +68,7 @@ _leaves = st.one_of(
     _of("read", _bounds, _windows, articles=_some(ARTICLES), topics=_some(TOPICS)),
     _of("brought", _bounds, articles=_some(ARTICLES)),
     _of("ordered", _bounds, _windows, _perhaps("amount_min", [0, 50, 200]), _perhaps("amount_max", [0, 100])),
+    _of("rfm", _scores("recency"), _scores("frequency"), _scores("monetary")),
     _of(
         "intent", st.sampled_from([{"at_least": 5}, {"at_most": 20}, {"at_least": 40}, {"at_least": 10, "at_most": 30}])
     ),

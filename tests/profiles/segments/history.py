@@ -40,8 +40,10 @@ def happens(world: World, seed: int, events: int) -> None:
 
 def _fields(chance: Random, number: int, who: str) -> dict[str, Any]:
     article = {"id": chance.choice(ARTICLES), "topics": chance.sample(TOPICS, chance.randint(0, 2))}
-    purpose = chance.choice([{}, {"purpose": "marketing"}, {"purpose": "care"}, {"purpose": ""}, {"purpose": 3}])
-    channel = chance.choice([{}, {"channel": "sms"}, {"channel": "official_account"}])
+    purpose: dict[str, Any] = chance.choice(
+        [{}, {"purpose": "marketing"}, {"purpose": "care"}, {"purpose": ""}, {"purpose": 3}]
+    )
+    channel: dict[str, Any] = chance.choice([{}, {"channel": "sms"}, {"channel": "official_account"}])
     order = {"id": f"o{number // 2}", "amount": chance.randint(0, 99), "currency": chance.choice(["CNY", "CNY", "USD"])}
     account = who.partition("@")[2].partition(":")[0] or "wx1"
     said = {

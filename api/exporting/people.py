@@ -1,4 +1,4 @@
-"""Exports: everything that Siyu holds, in open formats, in an order that does not depend on how it came in."""
+"""Everybody as rows: by id, and then the identifiers that nobody owns, by their texts."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,13 +7,30 @@ from sqlalchemy import Connection
 
 from core.identifier import Identifier
 from profiles import people, summary
+from profiles.writers import Form, Kind
 from stitcher import store
 
 Show = Callable[[Identifier], str]
+"""Writes an identifier, in clear or masked."""
+
+FORM = Form(
+    {
+        "person_id": Kind.TEXT,
+        "canonical_identifier": Kind.TEXT,
+        "identifiers": Kind.TEXTS,
+        "presumed": Kind.TEXTS,
+        "first_seen": Kind.TEXT,
+        "events": Kind.WHOLE,
+        "contested": Kind.TEXT,
+        "generic": Kind.TEXT,
+        "blocked": Kind.TEXT,
+        "owners": Kind.TEXTS,
+    }
+)
 
 
-def people_rows(connection: Connection, show: Show) -> Iterator[dict[str, Any]]:
-    """Return everybody by id, then the identifiers that nobody owns by their texts; *show* writes an identifier."""
+def rows(connection: Connection, show: Show) -> Iterator[dict[str, Any]]:
+    """Return a row for each person, and for each identifier that is nobody's with those who would own it."""
     for person in people.everybody(connection):
         yield {
             "person_id": person.id,

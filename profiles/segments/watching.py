@@ -1,0 +1,257 @@
+"""The watch: who enters and leaves segments, layers and stages, as people change and as time passes.
+
+It follows the outbox, where everybody stands who changed, and looks at them again by all rule sets; and at those of whom an
+earlier look said that time alone may change where they stand. What it finds it writes and announces in one transaction: never
+announced and not so, and nothing twice after a crash, since only what is written anew is announced. One watches at a time. A rule
+set that is new, or another one, is first applied to everybody.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from core import outbox
+from core.clock import Clock, system_clock
+from core.database import transaction
+from core.errors import Contended, Unavailable
+from core.identifier import PersonId
+from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
+from core.outbox import Announcement, Cursor, Row
+from core.session import Session
+from profiles import intent, leads
+from profiles.scoring import Scoring
+from profiles.segments import everybody, facts, judging, measuring, rulesets, store, telling
+from profiles.segments.conditions import Brought, Condition, leaves
+from profiles.segments.rulesets import Kind, RuleSet
+from profiles.segments.store import Move, Stored
+from profiles.segments.telling import Reason
+
+SINK = "segments"
+READ_ROWS_MAX = 100
+PEOPLE_MAX = 500  # looked at in one transaction
+WAIT_SECONDS = 0.5
+RETRY_SECONDS = 1.0
+
+T = TypeVar("T")
+
+_logger = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """The rule sets that everybody was looked at by: their rules, and their conditions with nothing in them by name."""
+
+    sets: Mapping[str, RuleSet]
+    conditions: Mapping[str, Sequence[Condition]]
+
+    @property
+    def asked(self) -> Iterator[Condition]:
+        """All their conditions."""
+        for own in self.conditions.values():
+            yield from own
+
+    @property
+    def ask_who_was_brought(self) -> bool:
+        """Whether what one person does can change where another stands."""
+        return any(isinstance(leaf, Brought) for each in self.asked for leaf in leaves(each))
+
+
+class Watch:
+    """Keeps memberships in the database of *engine*; whose intent reaches one of *thresholds* is announced too."""
+
+    def __init__(
+        self, engine: Engine, rules: intent.Rules, thresholds: Collection[int] = (), clock: Clock = system_clock
+    ) -> None:
+        self._engine = engine
+        self._rules = rules
+        self._thresholds = thresholds
+        self._clock = clock
+
+    def run(self, stop: Event) -> None:
+        """Watch until *stop* is set; while another one does, wait to take over. Outages are waited out."""
+        while not stop.is_set():
+            try:
+                with Session(self._engine, outbox.CHANNEL) as session:
+                    self._follow(session, stop)
+            except (Unavailable, Contended) as error:
+                _logger.warning("segments.unavailable", reason=str(error))
+                stop.wait(RETRY_SECONDS)
+
+    def drain(self) -> int:
+        """Look at all that is to be looked at by now, and return at how many people that was."""
+        with Session(self._engine, outbox.CHANNEL) as session:
+            if not session.try_lock("siyu.segments"):
+                return 0
+            self._begin()
+            return self._turn(Event())
+
+    def _follow(self, session: Session, stop: Event) -> None:
+        is_alone = False
+        while not stop.is_set():
+            if not is_alone and session.try_lock("siyu.segments"):
+                is_alone = True
+                self._begin()
+            if is_alone:
+                self._turn(stop)
+            session.wait(WAIT_SECONDS)
+
+    def _begin(self) -> None:
+        """Begin with what is announced from now on, where nobody has watched before, and with the thresholds as they are."""
+        with transaction(self._engine) as connection:
+            if outbox.position(connection, SINK) == Cursor():
+                outbox.store_position(connection, SINK, outbox.latest(connection))
+            known = {name for name, each in store.all_sets(connection).items() if each.rules.kind is Kind.ALERT}
+            wanted = {alert.name: alert for alert in map(rulesets.alert, self._thresholds)}
+            for name in wanted.keys() - known:
+                store.add(connection, wanted[name], "settings", self._clock())
+            for name in known - wanted.keys():
+                store.remove(connection, name, [Kind.ALERT], "settings", self._clock())
+
+    def _turn(self, stop: Event) -> int:
+        with transaction(self._engine) as connection:
+            self._refresh(connection, store.all_sets(connection))
+            known = store.all_sets(connection)
+        for each in known.values():
+            if not each.is_live:
+                self._fill(each, {name: other.rules for name, other in known.items() if not other.is_removed})
+        with transaction(self._engine) as connection:
+            live = self._live(store.all_sets(connection))
+        return self._follow_changes(live, stop) + self._follow_time(live, stop)
+
+    def _refresh(self, connection: Connection, known: Mapping[str, Stored]) -> None:
+        """Let everybody be looked at anew by those who ask how buyers compare, where buyers as a whole are others by now."""
+        sets = {name: each.rules for name, each in known.items() if not each.is_removed}
+        asked = {name: measuring.currencies(rulesets.conditions(each, sets)) for name, each in sets.items()}
+        changed = measuring.refresh(connection, set().union(*asked.values()), self._clock())
+        store.refill(connection, [name for name, own in asked.items() if not own.isdisjoint(changed)])
+
+    def _live(self, known: Mapping[str, Stored]) -> _Live:
+        sets = {name: each.rules for name, each in known.items() if not each.is_removed}
+        live = {name: sets[name] for name, each in known.items() if each.is_live}
+        return _Live(live, {name: rulesets.conditions(each, sets) for name, each in live.items()})
+
+    # Those who changed, and those whose time has come
+
+    def _follow_changes(self, live: _Live, stop: Event) -> int:
+        looked_at = 0
+        while not stop.is_set():
+            with transaction(self._engine) as connection:
+                rows = outbox.read(connection, outbox.position(connection, SINK), READ_ROWS_MAX)
+                concerned = _concerned(connection, rows, live) if live.sets else set()
+            if not rows:
+                break
+            looked_at += self._look_at(concerned, live, "change")
+            with transaction(self._engine) as connection:
+                outbox.store_position(connection, SINK, rows[-1].cursor)
+        return looked_at
+
+    def _follow_time(self, live: _Live, stop: Event) -> int:
+        looked_at = 0
+        while not stop.is_set():
+            with transaction(self._engine) as connection:
+                people = store.due(connection, self._clock(), PEOPLE_MAX)
+            if not people:
+                break
+            looked_at += self._look_at(set(people), live, "time")
+        return looked_at
+
+    def _look_at(self, people: Collection[PersonId], live: _Live, reason: Reason) -> int:
+        for some in _parts(sorted(people), PEOPLE_MAX):
+            with transaction(self._engine) as connection:
+                self._judge(connection, some, live, reason)
+        return len(people)
+
+    def _judge(self, connection: Connection, people: Collection[PersonId], live: _Live, reason: Reason) -> None:
+        now = self._clock()
+        by = measuring.measure(connection, live.asked, self._rules, now)
+        known = facts.of_people(
+            connection, facts.present(connection, people), facts.wanted(live.asked, self._rules), now
+        )
+        at: dict[PersonId, datetime | None] = dict.fromkeys(people)
+        bands: dict[PersonId, dict[str, str]] = {person: {} for person in people}
+        for person, own in known.items():
+            for name, conditions in live.conditions.items():
+                verdicts = [judging.judge(each, own, by) for each in conditions]
+                at[person] = judging.soonest([at[person], *(verdict.until for verdict in verdicts)])
+                band = next((b for b, v in zip(live.sets[name].bands, verdicts, strict=True) if v.holds), None)
+                if band is not None:
+                    bands[person][name] = band.name
+        store.recheck(connection, at)
+        self._move(connection, _moves(store.places(connection, people), bands, live), live.sets, reason, now)
+
+    # Everybody, by rules that are new
+
+    def _fill(self, of: Stored, others: Mapping[str, RuleSet]) -> None:
+        """Apply a rule set to everybody: read in one state of the database that holds nobody up, written part by part."""
+        now = self._clock()
+        conditions = [] if of.is_removed else rulesets.conditions(of.rules, others)
+        with transaction(self._engine) as connection:
+            by = measuring.measure(connection, conditions, self._rules, now)
+        for part in everybody.differences(self._engine, of.rules, conditions, by):
+            with transaction(self._engine) as connection:
+                moves = [Move(of.rules.name, each.person, each.before, each.after) for each in part]
+                store.recheck_sooner(connection, [(each.person, each.until) for each in part if each.until])
+                self._move(
+                    connection, [m for m in moves if m.before != m.after], {of.rules.name: of.rules}, "definition", now
+                )
+        with transaction(self._engine) as connection:
+            store.mark_filled(connection, of.rules.name, of.version, now)
+            if of.is_removed:
+                store.forget(connection, of.rules.name)
+        _logger.info("segments.filled", name=of.rules.name, version=of.version)
+
+    def _move(
+        self, connection: Connection, moves: Sequence[Move], sets: Mapping[str, RuleSet], reason: Reason, now: datetime
+    ) -> None:
+        moved = store.move(connection, moves, now)
+        outbox.enqueue(connection, list(self._announcements(connection, moved, sets, reason, now)))
+
+    def _announcements(
+        self, connection: Connection, moved: Sequence[Move], sets: Mapping[str, RuleSet], reason: Reason, now: datetime
+    ) -> Iterator[Announcement]:
+        alerts = [move for move in moved if sets[move.set].kind is Kind.ALERT]
+        scores = Scoring(self._rules, now).of_people(connection, {move.person for move in alerts}) if alerts else {}
+        for move in moved:
+            of = sets[move.set]
+            if of.kind is Kind.ALERT:
+                if move.after is not None and move.person in scores:
+                    leads.open_for(connection, move.person, scores[move.person], now)
+                yield telling.alerted(move, of, scores.get(move.person), now)
+            else:
+                yield telling.moved(move, of, reason, now)
+
+
+def _concerned(connection: Connection, rows: Iterable[Row], live: _Live) -> set[PersonId]:
+    """Return of whom *rows* say that he changed, and whom else that concerns."""
+    changed: set[PersonId] = set()
+    for each in (each for row in rows for each in row.announcements):
+        if each.topic == PROFILE_UPDATED:
+            changed |= {PersonId(each.key), *each.value["merged_from"]}  # type: ignore[arg-type] # keys are ids of people
+        elif each.topic == IDENTITY_CHANGED:
+            changed |= {PersonId(each.key), *each.value["from"], *each.value["into"]}  # type: ignore[arg-type]
+    if changed and live.ask_who_was_brought:
+        changed |= facts.sharers(connection, changed)
+    return changed
+
+
+def _moves(
+    before: Mapping[PersonId, Mapping[str, store.Place]], after: Mapping[PersonId, Mapping[str, str]], live: _Live
+) -> Sequence[Move]:
+    found = []
+    for person, bands in sorted(after.items()):
+        stood = before.get(person, {})
+        for name in live.sets:
+            was = stood[name].band if name in stood else None
+            if was != bands.get(name):
+                found.append(Move(name, person, was, bands.get(name)))
+    return found
+
+
+def _parts(of: Sequence[T], most: int) -> Iterator[Sequence[T]]:
+    for at in range(0, len(of), most):
+        yield of[at : at + most]
