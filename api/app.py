@@ -14,6 +14,7 @@ from api import (
     companies,
     decisions,
     directives,
+    do_not_contact,
     exports,
     leads,
     metrics,
@@ -23,8 +24,9 @@ from api import (
     segments,
     stages,
     stream,
+    tags,
 )
-from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, on_moved
+from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, Tell, on_moved
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.metrics import MEASURERS_MAX
@@ -35,7 +37,7 @@ from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.identifier import BlindIndex
 from core.raw import include
-from profiles import company_intent, frequency, intent
+from profiles import company_intent, description, frequency, intent
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
@@ -50,18 +52,20 @@ def create(
     checks: Mapping[str, Check],
     *,
     publish: Publish,
+    tell: Tell,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
+    description_rules: description.Rules | None = None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
 ) -> FastAPI:
     """Return an application that answers from the database of *engine*.
 
-    *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide. Whoever
-    composes other roles hands in the *routers* to serve (all of ours where there are none) and what is to happen around
-    them: errors, trace ids and headers are theirs too.
+    *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
+    events that they tell of others. Whoever composes other roles hands in the *routers* to serve (all of ours where there are
+    none) and what is to happen around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
         title="Siyu",
@@ -77,6 +81,7 @@ def create(
         intent_rules=intent.shipped() if intent_rules is None else intent_rules,
         frequency=frequency.shipped() if frequency_rules is None else frequency_rules,
         companies=company_intent.shipped() if company_rules is None else company_rules,
+        description_rules=description.shipped() if description_rules is None else description_rules,
         feed=Feed(engine),
         audit=Auditing(engine),
         checks={"database": lambda: check_database(engine), **checks},
@@ -84,6 +89,7 @@ def create(
         deciding=anyio.Semaphore(DECIDERS_MAX),
         measuring=anyio.Semaphore(MEASURERS_MAX),
         publish=publish,
+        tell=tell,
         clock=clock,
     )
     app.add_exception_handler(Moved, on_moved)
@@ -100,15 +106,17 @@ def answering() -> list[APIRouter]:
         decisions.router,
         directives.router,
         reviews.router,
+        do_not_contact.router,
         articles.router,
         companies.router,
         leads.router,
         metrics.router,
-        behaviour.router,
         segments.router,
         stages.router,
         exports.router,
         audits.router,
+        behaviour.router,
+        tags.router,
         stream.router,
         probes.router,
     ]

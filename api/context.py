@@ -26,9 +26,11 @@ from core import audit, database
 from core.audit import Look
 from core.clock import Clock
 from core.errors import Forbidden, Overloaded, Unauthorized
+from core.event import Event
 from core.identifier import BlindIndex, PersonId
 from core.keys import Key, Scope
-from profiles import company_intent, frequency, intent, people
+from profiles import company_intent, description, frequency, intent, people
+from profiles.description import Describing
 from profiles.rollup import Judging
 from profiles.scoring import Scoring
 from stitcher.deciding import Publish
@@ -47,6 +49,10 @@ FindKey = Callable[[Connection, str], Key]
 
 Check = Callable[[], None]
 """Raises `Unavailable` when something that we need does not answer."""
+
+
+Tell = Callable[[Mapping[str, object], Key], Event]
+"""Brings what a sender would write, in the name of a key, into the log as an event; raises `InvalidEvent` and `Unavailable`."""
 
 
 class Moved(Exception):
@@ -68,6 +74,7 @@ class Context:
     intent_rules: intent.Rules
     frequency: frequency.Rules
     companies: company_intent.Rules
+    description_rules: description.Rules
     feed: Feed
     audit: "Auditing"
     checks: Mapping[str, Check]
@@ -75,6 +82,7 @@ class Context:
     deciding: anyio.Semaphore
     measuring: anyio.Semaphore
     publish: Publish
+    tell: Tell
     clock: Clock
 
     @property
@@ -86,6 +94,11 @@ class Context:
     def judging(self) -> Judging:
         """By which rules companies are judged, as of now."""
         return Judging(self.scoring, self.companies)
+
+    @property
+    def describing(self) -> Describing:
+        """By which rules people are described, as of now."""
+        return Describing(self.description_rules, self.clock())
 
 
 class Keys:

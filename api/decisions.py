@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 from api import reach_schemas, reach_shown
 from api.context import Here, Snapshot
 from core.event import Word
-from core.identifier import PersonId
-from profiles import people, reach
-from profiles.consent import MARKETING
+from core.identifier import PersonId, split
+from profiles import do_not_contact, people, reach
+from profiles.consent import ADDRESSES, MARKETING, Reason
 from profiles.frequency import NO_ADDRESS, Decision
 from stitcher import asking
 
@@ -41,12 +41,24 @@ def can_send(sending: Sending, here: Here, connection: Snapshot) -> reach_schema
 
     Nobody in particular, a contested device say, has no address. Answers 404 for a channel on which no messages are sent.
     """
+    if _is_blocked(sending, here, connection):
+        blocked = Decision(False, Reason.DO_NOT_CONTACT, None)
+        return reach_shown.can_send(sending.channel, sending.purpose, blocked)
     person = _person(sending, here, connection)
     if person is None:
         return reach_shown.can_send(sending.channel, sending.purpose, Decision(False, NO_ADDRESS, None))
     rules, now = here.frequency, here.clock()
     decision = reach.may_send(connection, person, sending.channel, sending.purpose, rules, now)
     return reach_shown.can_send(sending.channel, sending.purpose, decision)
+
+
+def _is_blocked(sending: Sending, here: Here, connection: Snapshot) -> bool:
+    """Whether the address itself that the message is to go to is on the list of those not to be contacted."""
+    written = sending.identifier
+    if written is None or split(written)[0] != ADDRESSES.get(sending.channel):
+        return False
+    named = asking.id_of(written, here.index, "/identifier")
+    return named is not None and named in do_not_contact.of_identifiers(connection, [named])
 
 
 def _person(sending: Sending, here: Here, connection: Snapshot) -> PersonId | None:

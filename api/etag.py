@@ -1,9 +1,11 @@
 """Answers that say which version they are, and are not sent again to those who have it."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request, Response
+from pydantic import BaseModel
 
 T = TypeVar("T")
 
@@ -27,6 +29,11 @@ class Versioned:
         """Compare weakly, as If-None-Match does (RFC 9110, §13.1.2): a proxy that compresses may have weakened it."""
         tags = {each.strip().removeprefix("W/") for each in self._known.split(",")}
         return etag in tags or "*" in tags
+
+
+def digest(of: BaseModel) -> str:
+    """Return a tag for all that an answer says: some of it changes as time passes, or by a list, and no event tells."""
+    return hashlib.sha256(of.model_dump_json().encode()).hexdigest()[:32]
 
 
 async def versioned(request: Request, response: Response) -> Versioned:

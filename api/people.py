@@ -10,6 +10,8 @@ from api import (
     intent_schemas,
     intent_shown,
     pages,
+    profile_schemas,
+    profile_shown,
     reach_schemas,
     reach_shown,
     schemas,
@@ -19,14 +21,14 @@ from api import (
 )
 from api.context import Clear, Here, Person, Snapshot, Writer, present_person
 from api.directives import LATER, Turn
-from api.etag import Cached
+from api.etag import Cached, digest
 from api.pages import Paged
 from api.reading import reading
 from api.schemas import Page
 from core.directive import Kind, Wish, Words
 from core.event import Word
 from core.identifier import IdentifierId
-from profiles import people, profile, reach
+from profiles import people, profile, reach, sources
 from profiles.consent import MARKETING
 from profiles.segments import store
 from profiles.timeline import Filter
@@ -121,10 +123,26 @@ def show(
     person: Person, here: Here, connection: Snapshot, clear: Clear, cached: Cached
 ) -> schemas.ProfileOut | Response:
     """Return the profile of a person."""
-    version, _ = people.version(connection, person)
-    judged = here.scoring.of_person(connection, person)
-    tag = f"{person}.{version}.{judged.score}.{'clear' if clear else 'masked'}"
-    return cached.answer(tag, lambda: shown.profile(profile.of_person(connection, person), judged, clear=clear))
+    known = profile.of_person(connection, person)
+    described, judged = here.describing.of(connection, known), here.scoring.of_person(connection, person)
+    told = shown.profile(known, described, judged, clear=clear)
+    return cached.answer(digest(told), lambda: told)
+
+
+@router.get("/{person_id}/interests", responses=_MOVED)
+def show_interests(person: Person, here: Here, connection: Snapshot) -> profile_schemas.InterestsOut:
+    """Say what a person is interested in: which topics he reads about, lately more than long ago, and where he did."""
+    anchors = [member.id for member in people.of_person(connection, person)]
+    describing = here.describing
+    half_life_days = describing.rules.interests.half_life_days
+    return profile_shown.interests(person, describing.interests(connection, anchors), half_life_days, describing.now)
+
+
+@router.get("/{person_id}/sources", responses=_MOVED)
+def show_sources(person: Person, connection: Snapshot) -> profile_schemas.SourcesOut:
+    """Return by which channels and campaigns a person came, each with its first and last time."""
+    anchors = [member.id for member in people.of_person(connection, person)]
+    return profile_shown.sources(person, sources.ends(connection, anchors), sources.of_person(connection, anchors))
 
 
 @router.get("/{person_id}/reach", responses=_MOVED)

@@ -33,7 +33,7 @@ class AddressOut(BaseModel):
 
     identifier: str
     reachable: bool
-    reason: str = Field(examples=["consented", "no_consent", "opted_out", "not_following"])
+    reason: str = Field(examples=["consented", "no_consent", "opted_out", "not_following", "do_not_contact"])
     because: ConsentOut | None = Field(description="The line of the ledger that decides.")
 
 
@@ -67,7 +67,7 @@ class CanSendOut(BaseModel):
 
     allowed: bool
     reason: str = Field(
-        examples=["consented", "no_consent", "opted_out", "not_following", "no_address", "cap_reached", "quiet_hours"]
+        examples=["consented", "no_consent", "opted_out", "do_not_contact", "no_address", "cap_reached", "quiet_hours"]
     )
     next_allowed_at: datetime | None
     channel: str

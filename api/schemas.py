@@ -5,6 +5,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, Field, JsonValue
 
+from api.profile_schemas import EndsOut, Levels, OriginOut, StepDownOut, TagOut
+
 T = TypeVar("T")
 
 PersonId = Annotated[str, Field(description="Leads to the person for ever, whatever is merged or split.")]
@@ -87,6 +89,8 @@ class EnteredVia(BaseModel):
     channel: str
     article_id: str | None
     brought_by: PersonId | None
+    generation: int | None = Field(description="In the share tree of the article; null where none brought him.")
+    path: list[StepDownOut] = Field(description="From the push down to himself; of a longer one the last 50.")
 
 
 class ProfileOut(BaseModel):
@@ -100,6 +104,10 @@ class ProfileOut(BaseModel):
     contested: bool = Field(description="No human, but an identifier of several who do not fit together: nobody's.")
     identifiers: list[IdentifierOut]
     traits: dict[str, JsonValue]
+    trait_origins: dict[str, OriginOut]
+    tags: list[TagOut]
+    levels: Levels
+    sources: EndsOut
     company: str | None
     first_seen: datetime
     last_seen: datetime | None

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from api import schemas
+from api import profile_shown, schemas
 from api.table import Sheet
 from core.identifier import BlindIndex, Identifier, IdentifierId
 from profiles import masking
+from profiles.description import Description
 from profiles.history import IdentityChange
 from profiles.intent import Intent
 from profiles.people import Member
@@ -34,8 +35,9 @@ def _found(written: str, of: Owner) -> schemas.Found | schemas.FoundContested:
     return schemas.FoundContested(identifier=written, person_id=None, contested_by=list(of.contested_by))
 
 
-def profile(of: Profile, judged: Intent, *, clear: bool) -> schemas.ProfileOut:
-    """Show a person, and the score of his intent."""
+def profile(of: Profile, described: Description, judged: Intent, *, clear: bool) -> schemas.ProfileOut:
+    """Show a person, what describes him, and the score of his intent."""
+    traits = {name: trait.statement.value for name, trait in described.traits.items()}
     return schemas.ProfileOut(
         person_id=of.id,
         version=of.version,
@@ -44,7 +46,11 @@ def profile(of: Profile, judged: Intent, *, clear: bool) -> schemas.ProfileOut:
         is_anonymous=of.is_anonymous,
         contested=of.is_contested,
         identifiers=[identifier(member, clear=clear) for member in of.members],
-        traits=dict(of.traits) if clear else masking.traits(of.traits),
+        traits=dict(traits) if clear else masking.traits(traits),
+        trait_origins=profile_shown.origins(described.traits, clear=clear),
+        tags=[profile_shown.tag(each) for each in described.tags],
+        levels=profile_shown.levels(described.levels),
+        sources=profile_shown.ends(described.sources),
         company=of.company,
         first_seen=of.first_seen,
         last_seen=of.last_seen,
@@ -55,12 +61,12 @@ def profile(of: Profile, judged: Intent, *, clear: bool) -> schemas.ProfileOut:
         consent=dict(of.consent),
         reachable_via=list(of.reachable_via),
         entered_at=of.entrance.at if of.entrance else None,
-        entered_via=_entered_via(of),
+        entered_via=_entered_via(of, described, clear=clear),
         intent=judged.score,
     )
 
 
-def _entered_via(of: Profile) -> schemas.EnteredVia | None:
+def _entered_via(of: Profile, described: Description, *, clear: bool) -> schemas.EnteredVia | None:
     if of.entrance is None:
         return None
     return schemas.EnteredVia(
@@ -68,6 +74,8 @@ def _entered_via(of: Profile) -> schemas.EnteredVia | None:
         channel=of.entrance.channel,
         article_id=of.entrance.article_id,
         brought_by=of.entrance.brought_by,
+        generation=of.entrance.generation,
+        path=profile_shown.path(of.entrance, described.cards, clear=clear),
     )
 
 

@@ -49,6 +49,10 @@ class Settings(BaseSettings):
     frequency_file: Annotated[Path | None, Field(description="caps and quiet hours other than those shipped")] = None
     companies_file: Annotated[Path | None, Field(description="rules of companies other than those shipped")] = None
     alerts_file: Annotated[Path | None, Field(description="robots of group chats that are told about intent")] = None
+    traits_file: Annotated[
+        Path | None, Field(description="which statement of a trait survives, other than shipped")
+    ] = None
+    interests_file: Annotated[Path | None, Field(description="rules of interests other than those shipped")] = None
     channels_file: Annotated[Path | None, Field(description="accounts of platforms, and channels of your own")] = None
     public_url: Annotated[str, Field(description="under which platforms and browsers reach us; unset: as they ask")] = (
         ""

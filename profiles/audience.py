@@ -1,7 +1,7 @@
 """The audience of an article: who read it, by whose link he came, and how it travelled."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -159,8 +159,7 @@ _READERS = text(
 
 # From some people up to the push, as `profiles.sharetree` says: above somebody stands the one whose link brought him at his
 # first touch that was not by a link of his own, if that one entered before him.
-_WAYS_UP = text(
-    """
+_WAY = """
     WITH RECURSIVE way AS (
       SELECT id AS start, id AS person, component_id, 1 AS steps
         FROM identifier WHERE id = ANY(CAST(:people AS uuid[]))
@@ -188,10 +187,27 @@ _WAYS_UP = text(
        ) AS above
        WHERE (above.entered, parent.person) < (parent.entered, way.person)
     )
+"""
+_WAYS_UP = text(
+    f"""
+    {_WAY}
     SELECT start::text, max(steps) AS generation, (array_agg(person::text) FILTER (WHERE steps = 2))[1] AS parent
       FROM way GROUP BY start
-    """
+    """  # noqa: S608 - no value in it
 )
+_PATH = text(f"{_WAY} SELECT person::text FROM way ORDER BY steps DESC")  # noqa: S608 - no value in it
+
+
+def path(connection: Connection, article_id: str, person: PersonId) -> Sequence[PersonId]:
+    """Return the people from the push of *article_id* down to *person* (of a present id), himself last."""
+    return connection.execute(_PATH, {"id": article_id, "people": array([person])}).scalars().all()
+
+
+def first_read_at(connection: Connection, readers: Collection[IdentifierId]) -> datetime | None:
+    """Return when the person of the identifiers *readers* read an article first; `None` where he read none."""
+    statement = text("SELECT min(first_read_at) FROM article_touch WHERE anchor = ANY(CAST(:readers AS uuid[]))")
+    found: datetime | None = connection.execute(statement, {"readers": array(readers)}).scalar_one()
+    return found
 
 
 def reader_ids(connection: Connection, article_id: str) -> Iterator[PersonId]:

@@ -2,7 +2,8 @@
 
 The ledger is the events themselves: nothing is summed up, so a merge, a split and a retraction leave nothing behind. What names
 an address of a channel (a phone, for texts) is said of that address alone, and what names none is said of all that the person
-has. The latest counts; of two at once the refusal does. Without consent nobody is reached.
+has. The latest counts; of two at once the refusal does. Without consent nobody is reached, and what stands on the list of those
+who are not to be contacted is not addressed, whatever was agreed to.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     OPTED_OUT = "opted_out"
     NOT_FOLLOWING = "not_following"
+    DO_NOT_CONTACT = "do_not_contact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +109,36 @@ def ways(
     following: Mapping[str, bool],
     ledger: Collection[Consent],
     purpose: str = MARKETING,
+    *,
+    blocked: Collection[Identifier],
 ) -> Sequence[Way]:
     """Return by what ways the person of *identifiers* may be reached for *purpose*, and why not by the others.
 
-    *following* says which accounts he is known to follow.
+    *following* says which accounts he is known to follow, *blocked* what must not be addressed: who asks has
+    to know (`profiles.do_not_contact`).
     """
     held = list(identifiers)
     return [
         Way(
             channel,
-            [_address(one, channel, following, ledger, purpose) for one in held if one.namespace == namespace],
+            [_address(one, channel, following, ledger, purpose, blocked) for one in held if one.namespace == namespace],
         )
         for channel, namespace in sorted(ADDRESSES.items())
     ]
 
 
 def _address(
-    identifier: Identifier, channel: str, following: Mapping[str, bool], ledger: Iterable[Consent], purpose: str
+    identifier: Identifier,
+    channel: str,
+    following: Mapping[str, bool],
+    ledger: Iterable[Consent],
+    purpose: str,
+    blocked: Collection[Identifier],
 ) -> Address:
     told = [each for each in ledger if each.concerns(identifier, channel, purpose)]
     last = max(told, key=lambda each: (each.at, not each.is_given, each.uid), default=None)
+    if identifier in blocked:
+        return Address(identifier, Reason.DO_NOT_CONTACT, last)
     if channel == "official_account" and not following.get(identifier.scope):
         return Address(identifier, Reason.NOT_FOLLOWING, last)
     if last is None:

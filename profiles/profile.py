@@ -4,7 +4,7 @@ What nothing has been heard of is missing or `None`, never a number of our own.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from core.errors import NotFound
 from core.identifier import Identifier, IdentifierId, PersonId
-from profiles import articles, audience, consent, masking, people, reach, summaries, summary
+from profiles import audience, consent, do_not_contact, entrances, masking, people, reach, summaries, summary
 from profiles.audience import Behind, Reader
-from profiles.consent import Consent
+from profiles.consent import Consent, Way
+from profiles.entrances import Entrance
 from profiles.people import Member
 from profiles.scoring import Scoring
 from profiles.sharetree import Node
@@ -25,23 +26,12 @@ LOOKED_AT_MAX = 1_000  # readers whose cards are read for one page
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
-    """How a person came in: his first event, and who brought him, where it was an article read by somebody's link."""
-
-    at: datetime
-    type: str
-    channel: str
-    article_id: str | None
-    brought_by: PersonId | None
-
-
-@dataclass(frozen=True, slots=True)
 class Profile:
     """A person at *version*, which rose last at *as_of*.
 
     *members* are his identifiers, the canonical one first. *amounts* are sums paid, less refunds, in minor units by
-    currency; *following* says yes or no by account, *consent* by channel, of what was ever stated. *is_contested* says
-    that this is no human but an identifier of several: a device that belongs to nobody.
+    currency; *following* says yes or no by account, *consent* by channel, of what was ever stated; *known* is the sum that they
+    are from. *is_contested* says that this is no human but an identifier of several: a device that belongs to nobody.
     """
 
     id: PersonId
@@ -61,10 +51,16 @@ class Profile:
     amounts: Mapping[str, int]
     following: Mapping[str, bool]
     consent: Mapping[str, bool]
-    reachable_via: Sequence[str]
+    ways: Sequence[Way]
     entrance: Entrance | None
     is_anonymous: bool
     is_contested: bool
+    known: Summary
+
+    @property
+    def reachable_via(self) -> Sequence[str]:
+        """The channels by which he may be reached with what is advertised: without consent, none."""
+        return _open(self.ways)
 
     def label(self, *, clear: bool) -> str:
         """What to call him; see `Card.label`."""
@@ -93,6 +89,7 @@ def of_person(connection: Connection, person_id: PersonId) -> Profile:
     version, as_of = people.version(connection, person_id)
     members = people.of_person(connection, person_id)
     known = summaries.of_person(connection, [member.id for member in members])
+    blocked = do_not_contact.among(connection, members)
     return Profile(
         id=person_id,
         version=version,
@@ -111,21 +108,24 @@ def of_person(connection: Connection, person_id: PersonId) -> Profile:
         amounts=_counted(known, "amount/"),
         following=known.said("follows/"),
         consent=known.said("consent/"),
-        reachable_via=_reachable_via(members, known, reach.ledgers(connection, [person_id])[person_id]),
-        entrance=_entrance(connection, person_id, known),
+        ways=_ways(members, known, reach.ledgers(connection, [person_id])[person_id], blocked),
+        entrance=entrances.of_person(connection, person_id, known),
         is_anonymous=_is_anonymous(members),
         is_contested=not all(member.standing.is_somebodys for member in members),
+        known=known,
     )
 
 
 def cards(connection: Connection, person_ids: Collection[PersonId]) -> Mapping[PersonId, Card]:
-    """Return the cards of many people (of present ids), by three queries however many they are."""
+    """Return the cards of many people (of present ids), by four queries however many they are."""
     by_person: dict[PersonId, list[Member]] = defaultdict(list)
-    for member in people.of_people(connection, person_ids):
+    everybody = people.of_people(connection, person_ids)
+    for member in everybody:
         by_person[member.person_id].append(member)
     known = summaries.of_identifiers(connection, [m.id for members in by_person.values() for m in members])
     ledgers = reach.ledgers(connection, by_person.keys())
-    return {person: _card(person, members, known, ledgers[person]) for person, members in by_person.items()}
+    blocked = do_not_contact.among(connection, everybody)
+    return {person: _card(person, members, known, ledgers[person], blocked) for person, members in by_person.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +220,7 @@ def _card(
     members: Sequence[Member],
     known: Mapping[IdentifierId, Summary],
     ledger: Sequence[Consent],
+    blocked: Collection[Identifier],
 ) -> Card:
     own = summary.total(known[member.id] for member in members if member.id in known)
     follows = own.said("follows/").values()
@@ -229,7 +230,7 @@ def _card(
         canonical=next(member.identifier for member in members if member.id == person),
         company=_company(own),
         follower=any(follows) if follows else None,
-        reachable_via=_reachable_via(members, own, ledger),
+        reachable_via=_open(_ways(members, own, ledger, blocked)),
         is_anonymous=_is_anonymous(members),
     )
 
@@ -244,26 +245,16 @@ def _name(traits: Mapping[str, JsonValue]) -> str | None:
     return str(traits["name"]) if traits.get("name") else None
 
 
-def _reachable_via(members: Sequence[Member], known: Summary, ledger: Sequence[Consent]) -> Sequence[str]:
-    """Return the channels by which a person may be reached with what is advertised: without consent, none."""
+def _ways(
+    members: Sequence[Member], known: Summary, ledger: Sequence[Consent], blocked: Collection[Identifier]
+) -> Sequence[Way]:
+    """Return by what ways a person may be reached with what is advertised, and why not by the others."""
     held = [member.identifier for member in members]
-    return [way.channel for way in consent.ways(held, known.said("follows/"), ledger) if way.is_open]
+    return consent.ways(held, known.said("follows/"), ledger, blocked=blocked)
 
 
-def _entrance(connection: Connection, person_id: PersonId, known: Summary) -> Entrance | None:
-    if known.entry is None:
-        return None
-    at, _, said = known.entry
-    assert isinstance(said, dict)
-    token, article_id = said["token"], said["article_id"]
-    sharer = articles.sharer(connection, str(token), str(article_id)) if token and article_id else None
-    return Entrance(
-        at=datetime.fromisoformat(at),
-        type=str(said["type"]),
-        channel=str(said["channel"]),
-        article_id=str(article_id) if article_id else None,
-        brought_by=sharer if sharer != person_id else None,
-    )
+def _open(ways: Iterable[Way]) -> Sequence[str]:
+    return [way.channel for way in ways if way.is_open]
 
 
 def _is_anonymous(members: Sequence[Member]) -> bool:

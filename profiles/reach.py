@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from core.errors import NotFound
 from core.identifier import PersonId
-from profiles import consent, frequency, people, summaries, summary, timeline
+from profiles import consent, do_not_contact, frequency, people, summaries, summary, timeline
 from profiles.consent import Consent, Way
 from profiles.frequency import Decision
 from profiles.people import Member
@@ -31,24 +31,28 @@ def of_person(connection: Connection, person: PersonId, purpose: str = consent.M
     known = summaries.of_person(connection, [member.id for member in members])
     ledger = ledgers(connection, [person])[person]
     held = [member.identifier for member in members]
-    return Reach(consent.ways(held, known.said("follows/"), ledger, purpose), ledger)
+    blocked = do_not_contact.among(connection, members)
+    return Reach(consent.ways(held, known.said("follows/"), ledger, purpose, blocked=blocked), ledger)
 
 
 def ways(
     connection: Connection, asked: Collection[PersonId], purpose: str = consent.MARKETING
 ) -> Mapping[PersonId, Sequence[Way]]:
-    """Return by what ways each of the people *asked* about (of present ids) may be reached, by three queries however many."""
+    """Return by what ways each of the people *asked* about (of present ids) may be reached, by four queries however many."""
     members: dict[PersonId, list[Member]] = {person: [] for person in asked}
-    for member in people.of_people(connection, asked):
+    everybody = people.of_people(connection, asked)
+    for member in everybody:
         members[member.person_id].append(member)
     known = summaries.of_identifiers(connection, [each.id for own in members.values() for each in own])
     told = ledgers(connection, asked)
+    blocked = do_not_contact.among(connection, everybody)
     return {
         person: consent.ways(
             sorted(each.identifier for each in own),
             summary.total(known[each.id] for each in own if each.id in known).said("follows/"),
             told[person],
             purpose,
+            blocked=blocked,
         )
         for person, own in members.items()
     }

@@ -30,9 +30,10 @@ class Scoring:
         since = self.now - intent.horizon(self.rules)
         found = timeline.of_types(connection, people, intent.types(self.rules), since, SIGNALS_MAX)
         return {
-            person: intent.judge([_signal(each) for each in own], self.rules, self.now) for person, own in found.items()
+            person: intent.judge([signal(each) for each in own], self.rules, self.now) for person, own in found.items()
         }
 
 
-def _signal(entry: Entry) -> Signal:
+def signal(entry: Entry) -> Signal:
+    """Return *entry* as that by which people are judged."""
     return Signal(entry.uid, entry.body["type"], entry.body["channel"], entry.occurred_at, entry.body)

@@ -50,6 +50,7 @@ touchpoint_table = Table(
         postgresql_where=text("type IN ('order.paid', 'mini_program.paid', 'live.ordered', 'order.refunded')"),
     ),
     Index("touchpoint_company_idx", "anchor", postgresql_where=text("json_typeof(body -> 'company') = 'object'")),
+    Index("touchpoint_tagged_idx", "anchor", postgresql_where=text("type = 'person.tagged'")),
     Index(
         "touchpoint_beside_idx",
         "beside",
@@ -288,6 +289,49 @@ _OF_TYPES = text(
      ) AS own
     """
 )
+
+
+OF_SORTS_MAX = 10_000  # events of one person read at once
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """On each channel up to *newest* of the events of *types*, and up to *oldest*."""
+
+    types: Collection[str]
+    newest: int
+    oldest: int = 0
+
+
+def of_sorts(
+    connection: Connection, anchors: Collection[IdentifierId], sorts: Mapping[str, Sort]
+) -> Mapping[str, list[Entry]]:
+    """Return of each of *sorts*, by its name, the events of the person of the identifiers *anchors*, in no order.
+
+    One look at his history for all of them; many events of one sort, or on one channel, never crowd out another's.
+    """
+    found: dict[str, list[Entry]] = {name: [] for name in sorts}
+    asked = [
+        {"sort": name, "type": type_, "newest": sort.newest, "oldest": sort.oldest}
+        for name, sort in sorts.items()
+        for type_ in sort.types
+    ]
+    for row in run(connection, _OF_SORTS, asked, anchors=array(anchors), most=OF_SORTS_MAX):
+        found[row[0]].append(Entry(row[1], row[2], row[3], row[4]))
+    return found
+
+
+_OF_SORTS = """
+    SELECT sort, uid::text, anchor::text, occurred_at, body
+      FROM (SELECT r.*, uid, anchor, occurred_at, body,
+                   row_number() OVER (PARTITION BY r.sort, channel ORDER BY occurred_at DESC, uid DESC) AS from_newest,
+                   row_number() OVER (PARTITION BY r.sort, channel ORDER BY occurred_at, uid) AS from_oldest
+              FROM touchpoint
+              JOIN json_to_recordset(:rows) AS r(sort text, type text, newest int, oldest int) ON r.type = touchpoint.type
+             WHERE anchor = ANY(CAST(:anchors AS uuid[]))) AS own
+     WHERE from_newest <= newest OR from_oldest <= oldest
+     ORDER BY least(from_newest, from_oldest), sort LIMIT :most
+"""
 
 
 @dataclass(frozen=True, slots=True)

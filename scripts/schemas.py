@@ -29,7 +29,7 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from core.submission import Submission
 from ingest.channels import Channels
-from profiles import company_intent, frequency, intent
+from profiles import company_intent, description, frequency, intent
 from profiles.record import CAUSES_MAX, Reason
 from profiles.segments import telling
 from siyu.serving import Role, application
@@ -148,6 +148,7 @@ def openapi() -> Mapping[str, Any]:
         intent_rules=intent.shipped(),
         frequency_rules=frequency.shipped(),
         company_rules=company_intent.shipped(),
+        description_rules=description.shipped(),
         signing_key=b"",
         index=BlindIndex(b""),
         clock=system_clock,

@@ -12,6 +12,7 @@ from siyu.commands import (
     article,
     behaviour,
     channels,
+    contact,
     directives,
     export,
     keys,
@@ -44,6 +45,7 @@ app.add_typer(directives.app, name="directives")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(article.app, name="article")
 app.add_typer(channels.app, name="channels")
+app.add_typer(contact.app, name="contact")
 app.add_typer(keys.app, name="keys")
 app.add_typer(links.app, name="links")
 app.add_typer(mappings.app, name="mappings")

@@ -63,11 +63,12 @@ def decide(system: System, wish: Wish, manner: Manner, shown_as: ShownAs | None 
 
 
 def _directive(system: System, wish: Wish, manner: Manner) -> Directive:
-    by = manner.by if manner.by is not None else _user()
+    by = manner.by if manner.by is not None else user()
     return directive_of(wish, by, system.clock())
 
 
-def _user() -> str:
+def user() -> str:
+    """Return who uses this machine."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # the user has no name on this machine, as in many a container

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from types import FrameType
@@ -18,9 +18,11 @@ from sqlalchemy import Connection
 
 from api import app as api
 from api import probes
+from api.context import Tell
 from api.exporting.exporter import Exporter
 from core import keys, metrics
 from core.database import transaction
+from core.event import Event
 from core.keys import Key
 from core.log.port import DIRECTIVES, EVENTS, QUARANTINE
 from core.relay import Relay
@@ -106,13 +108,27 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         system.rules,
         {"log": system.log.check},
         publish=publisher(system.log),
+        tell=telling(system),
         intent_rules=system.intent_rules,
         frequency_rules=system.frequency_rules,
         company_rules=system.company_rules,
+        description_rules=system.description_rules,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,
     )
+
+
+def telling(system: System) -> Tell:
+    """Return what brings an event into the log of *system* by the door that all others come by, and waits until it is there."""
+    door = receiver_of(system)
+
+    def tell(document: Mapping[str, object], key: Key) -> Event:
+        event, record = door.receive(document, key)
+        system.log.append(EVENTS, [record])
+        return event
+
+    return tell
 
 
 def serve(system: System, roles: Collection[Role], announce: Callable[[str], None]) -> bool:

@@ -18,7 +18,8 @@ from core.log.postgres import PostgresLog
 from core.settings import Settings
 from ingest import channels
 from ingest.channels import Channels
-from profiles import company_intent, frequency, intent
+from profiles import company_intent, description, frequency, intent, interests, traits
+from profiles.description import Describing
 from profiles.scoring import Scoring
 from siyu import (
     group_robots,
@@ -46,6 +47,7 @@ class System:
     intent_rules: intent.Rules
     frequency_rules: frequency.Rules
     company_rules: company_intent.Rules
+    description_rules: description.Rules
     signing_key: bytes
     index: BlindIndex
     clock: Clock
@@ -56,6 +58,11 @@ class System:
     def scoring(self) -> Scoring:
         """By which rules intent is judged, as of now."""
         return Scoring(self.intent_rules, self.clock())
+
+    @property
+    def describing(self) -> Describing:
+        """By which rules people are described, as of now."""
+        return Describing(self.description_rules, self.clock())
 
     @property
     def thresholds(self) -> Sequence[int]:
@@ -77,6 +84,10 @@ def opened() -> Iterator[System]:
     frequency_rules = _read(chosen.frequency_file, "SIYU_FREQUENCY_FILE", frequency.read, frequency.shipped)
     company_rules = _read(chosen.companies_file, "SIYU_COMPANIES_FILE", company_intent.read, company_intent.shipped)
     told = group_robots.read(chosen.alerts_file)
+    description_rules = description.Rules(
+        _read(chosen.traits_file, "SIYU_TRAITS_FILE", traits.read, traits.shipped),
+        _read(chosen.interests_file, "SIYU_INTERESTS_FILE", interests.read, interests.shipped),
+    )
     accounts = channels.read(chosen.channels_file)
     url = chosen.database_url.get_secret_value() if chosen.database_url else embedded.start(chosen.data_dir)
     engine = database.connect(url)
@@ -94,6 +105,7 @@ def opened() -> Iterator[System]:
                 intent_rules=intent_rules,
                 frequency_rules=frequency_rules,
                 company_rules=company_rules,
+                description_rules=description_rules,
                 signing_key=key,
                 index=index,
                 clock=system_clock,

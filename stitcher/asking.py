@@ -55,7 +55,7 @@ def lookup(
     One that names nobody (a null, a macro) or that nobody has acted under has no owner. Raises `InvalidEvent`, with a
     pointer, for one that is not written like an identifier.
     """
-    ids = [_id(text_, index, f"/identifiers/{position}") for position, text_ in enumerate(written)]
+    ids = [id_of(text_, index, f"/identifiers/{position}") for position, text_ in enumerate(written)]
     known = {m.id: m for m in people.members(connection, {node_id for node_id in ids if node_id})}
     shared = [m.id for m in known.values() if not m.standing.is_somebodys]
     linked = _linked_people(connection, shared)
@@ -72,13 +72,14 @@ def _then(
 
 def identifier_of(members: Iterable[Member], written: str, index: BlindIndex, pointer: str) -> IdentifierId:
     """Return the id of the identifier *written*, which is one of *members*. Raises `NotFound`, `InvalidEvent`."""
-    node_id = _id(written, index, pointer)
+    node_id = id_of(written, index, pointer)
     if node_id is None or all(member.id != node_id for member in members):
         raise NotFound("this is not an identifier of this person")
     return node_id
 
 
-def _id(written: str, index: BlindIndex, pointer: str) -> IdentifierId | None:
+def id_of(written: str, index: BlindIndex, pointer: str) -> IdentifierId | None:
+    """Return the id of the identifier *written*; `None` for one that names nobody. Raises `InvalidEvent`."""
     try:
         namespace, scope, value = split(written)
         cleaned = clean(namespace, value)

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, text
 from core.database import array, run
 from core.event import TYPES, Event
 from core.identifier import IdentifierId, PersonId
-from profiles import consent, frequency, intent, people, summaries, summary, timeline
+from profiles import consent, do_not_contact, frequency, intent, people, summaries, summary, timeline
 from profiles.intent import Signal
+from profiles.scoring import signal
 from profiles.segments import sql
 from profiles.segments.conditions import (
     Brought,
@@ -34,19 +35,20 @@ SIGNALS_MAX = 10_000  # of one person, the newest
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What some conditions look at: events of *types* that are younger than *window* (`None`: of any age), the topics of articles
-    read, and whom somebody brought."""
+    read, whom somebody brought, and what of his must not be addressed."""
 
     types: frozenset[str]
     window: timedelta | None
     topics: bool
     brought: bool
+    blocked: bool
 
 
 def wanted(conditions: Iterable[Condition], rules: intent.Rules) -> Wanted:
     """Return what *conditions* look at."""
     types: set[str] = set()
     windows: list[timedelta | None] = []
-    topics = brought = False
+    topics = brought = blocked = False
     for leaf in (leaf for each in conditions for leaf in leaves(each)):
         match leaf:
             case Did():
@@ -65,13 +67,15 @@ def wanted(conditions: Iterable[Condition], rules: intent.Rules) -> Wanted:
             case Reachable():
                 types |= set(consent.TYPES)
                 windows.append(None)
+                blocked = True
             case Intends():
                 types |= intent.types(rules)
                 windows.append(intent.horizon(rules))
             case Brought():
                 brought = True
     known = [each for each in windows if each is not None]
-    return Wanted(frozenset(types), max(known) if known and len(known) == len(windows) else None, topics, brought)
+    window = max(known) if known and len(known) == len(windows) else None
+    return Wanted(frozenset(types), window, topics, brought, blocked)
 
 
 def of_people(
@@ -79,15 +83,17 @@ def of_people(
 ) -> Mapping[PersonId, Facts]:
     """Return the facts *of* each of the people *asked* about (of present ids)."""
     members = defaultdict(list)
-    for member in people.of_people(connection, asked):
+    everybody = people.of_people(connection, asked)
+    for member in everybody:
         members[member.person_id].append(member)
     ids = [member.id for own in members.values() for member in own]
     summed = summaries.of_identifiers(connection, ids)
     since = now - of.window if of.window is not None else None
     told = timeline.of_types(connection, asked, of.types, since, SIGNALS_MAX) if of.types else {}
-    signals = {person: [_signal(entry) for entry in own] for person, own in told.items()}
+    signals = {person: [signal(entry) for entry in own] for person, own in told.items()}
     topics = _topics(connection, signals.values()) if of.topics else {}
     brought = whom_brought(connection, ids) if of.brought else {}
+    blocked = do_not_contact.among(connection, everybody) if of.blocked else frozenset()
     return {
         person: Facts(
             identifiers=[member.identifier for member in own],
@@ -95,13 +101,10 @@ def of_people(
             signals=signals.get(person, ()),
             topics=topics,
             brought=brought.get(person, {}),
+            blocked=blocked,
         )
         for person, own in members.items()
     }
-
-
-def _signal(entry: timeline.Entry) -> Signal:
-    return Signal(entry.uid, entry.body["type"], entry.body["channel"], entry.occurred_at, entry.body)
 
 
 def _topics(connection: Connection, signals: Iterable[Sequence[Signal]]) -> Mapping[str, Collection[str]]:

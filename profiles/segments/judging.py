@@ -49,7 +49,7 @@ class Facts:
     """What is known of one person, as far as conditions need it.
 
     *signals* are his events of the types that are asked about, the newest first. *topics* are those of the articles he read,
-    *brought* is who came by a link of his, by article.
+    *brought* is who came by a link of his, by article, and *blocked* are those of his identifiers that must not be addressed.
     """
 
     identifiers: Sequence[Identifier] = ()
@@ -57,6 +57,7 @@ class Facts:
     signals: Sequence[Signal] = ()
     topics: Mapping[str, Collection[str]] = field(default_factory=dict)
     brought: Mapping[str, Collection[PersonId]] = field(default_factory=dict)
+    blocked: Collection[Identifier] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,8 @@ def _reachable(condition: Reachable, facts: Facts) -> Verdict:
     lines = [
         consent.line(each.uid, each.occurred_at, each.body) for each in facts.signals if each.type in consent.TYPES
     ]
-    ways = consent.ways(facts.identifiers, facts.known.said("follows/"), lines, condition.purpose)
+    following = facts.known.said("follows/")
+    ways = consent.ways(facts.identifiers, following, lines, condition.purpose, blocked=facts.blocked)
     (way,) = [each for each in ways if each.channel == condition.channel]
     return Verdict(condition, way.is_open, found=sorted({str(address.reason) for address in way.addresses}))
 

@@ -362,6 +362,7 @@ class Question:
                  ORDER BY at DESC, is_given, uid DESC LIMIT 1
               ) AS last ON true
              WHERE address.namespace = {namespace} AND address.standing IN (0, 3) AND {following}
+               AND NOT EXISTS (SELECT FROM do_not_contact WHERE identifier_id = address.id)
              GROUP BY address.person_id
         """  # noqa: S608 - no value in it
 

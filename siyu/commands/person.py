@@ -1,6 +1,6 @@
 """`siyu person`: who somebody is, what he did, and why he is one person."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection
 
-from api import intent_schemas, intent_shown, reach_shown, schemas, shown
+from api import intent_schemas, intent_shown, profile_shown, reach_shown, schemas, shown
 from api.shown import TIMELINE
 from core.directive import Kind, Wish
 from core.errors import NotFound
-from core.identifier import PersonId
+from core.identifier import IdentifierId, PersonId
 from profiles import people, profile
 from profiles import reach as ways
+from profiles import sources as ways_in
 from profiles.consent import MARKETING
 from profiles.timeline import Filter
 from siyu.deciding import By, IsPreview, Manner, Why, decide
@@ -48,8 +49,9 @@ def show(identifier: Named, as_of: AsOf = None, as_json: AsJson = False, clear: 
     """Show the profile of a person."""
     with opened() as system, system.engine.connect() as connection, answering():
         person = person_of(system, connection, identifier, as_of)
-        judged = system.scoring.of_person(connection, person)
-        told = shown.profile(profile.of_person(connection, person), judged, clear=clear).model_dump(mode="json")
+        known = profile.of_person(connection, person)
+        described, judged = system.describing.of(connection, known), system.scoring.of_person(connection, person)
+        told = shown.profile(known, described, judged, clear=clear).model_dump(mode="json", by_alias=True)
     if as_json:
         write_json([told])
     else:
@@ -127,6 +129,48 @@ def intent(identifier: Named, as_json: AsJson = False) -> None:
         write_json([told.model_dump(mode="json")])
     else:
         write_intent(told)
+
+
+@app.command()
+def interests(identifier: Named, as_json: AsJson = False) -> None:
+    """Say what a person is interested in: the topics he reads about, lately more than long ago."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person, describing = person_of(system, connection, identifier), system.describing
+        found = describing.interests(connection, anchors_of(connection, person))
+        half_life_days = describing.rules.interests.half_life_days
+        told = profile_shown.interests(person, found, half_life_days, describing.now)
+    if as_json:
+        write_json([told.model_dump(mode="json")])
+        return
+    write_table(
+        ("topic", "share", "events", "newest"),
+        ((each.topic, f"{each.share:.0%}", each.events, f"{each.newest[0].at:%Y-%m-%d}") for each in told.data),
+    )
+
+
+@app.command()
+def sources(identifier: Named, as_json: AsJson = False) -> None:
+    """Say by which channels and campaigns a person came, the earliest first."""
+    with opened() as system, system.engine.connect() as connection, answering():
+        person = person_of(system, connection, identifier)
+        anchors = anchors_of(connection, person)
+        told = profile_shown.sources(person, ways_in.ends(connection, anchors), ways_in.of_person(connection, anchors))
+    if as_json:
+        write_json([told.model_dump(mode="json")])
+        return
+    write_table(
+        ("channel", "campaign", "first", "last", "events"),
+        (
+            (
+                each.channel,
+                (each.campaign.id or each.campaign.name or each.campaign.source or "") if each.campaign else "",
+                f"{each.first_at:%Y-%m-%d %H:%M}",
+                f"{each.last_at:%Y-%m-%d %H:%M}",
+                each.events,
+            )
+            for each in told.all
+        ),
+    )
 
 
 @app.command()
@@ -218,6 +262,11 @@ def _what(row: Mapping[str, Any]) -> str:
     if row["kind"] == "opened":
         others = [f"{say('opened by another')}, {row['fan_out']} {say('people in all')}"]
     return " · ".join([*([row["article_title"]] if row["article_title"] else []), *money, *said, *others])
+
+
+def anchors_of(connection: Connection, person: PersonId) -> Sequence[IdentifierId]:
+    """Return the ids of the identifiers of a person."""
+    return [member.id for member in people.of_person(connection, person)]
 
 
 def person_of(system: System, connection: Connection, written: str, as_of: datetime | None = None) -> PersonId:

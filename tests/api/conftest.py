@@ -36,6 +36,7 @@ def app(engine: Engine) -> FastAPI:
         RULES,
         {"log": lambda: None},
         publish=publisher(PostgresLog(engine, 1)),
+        tell=World(engine).tell,
         clock=lambda: NOW,
     )
 

@@ -143,6 +143,11 @@ def test_who_brought_somebody_is_whose_link_he_first_read_by(world: World, marke
         "channel": "web",
         "article_id": "a",
         "brought_by": world.person(A),
+        "generation": 2,
+        "path": [
+            {"person_id": world.person(A), "label": "user_id:***", "generation": 1},
+            {"person_id": world.person(B), "label": "user_id:***", "generation": 2},
+        ],
     }
 
 

@@ -11,7 +11,7 @@ from core.database import transaction
 from core.errors import Unavailable
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
-from tests.api.world import INDEX, RULES
+from tests.api.world import INDEX, RULES, World
 
 
 def test_a_process_that_answers_is_alive_whatever_it_needs(anybody: httpx.Client, engine: Engine) -> None:
@@ -24,7 +24,15 @@ def test_ready_is_who_has_all_that_he_needs(engine: Engine) -> None:
     checks = {"database": lambda: None, "log": lambda: None}
 
     with asking(
-        create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, checks, publish=lambda _: None)
+        create(
+            engine,
+            partial(keys.find, admin_secret=ADMIN),
+            INDEX,
+            RULES,
+            checks,
+            publish=lambda _: None,
+            tell=World(engine).tell,
+        )
     ) as anybody:
         answer = anybody.get("/readyz")
 
@@ -42,6 +50,7 @@ def test_who_is_not_ready_says_what_is_missing(engine: Engine) -> None:
         RULES,
         {"database": lambda: None, "log": fail},
         publish=lambda _: None,
+        tell=World(engine).tell,
     )
     with asking(app) as anybody:
         answer = anybody.get("/readyz")

@@ -195,10 +195,12 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
         "Splitting",
         "OfficialCounts",
         "Sending",
-        "Step",
-        "Way",
         "Opening",
         "LeadChange",
+        "Step",
+        "Way",
+        "NotToContact",
+        "Tagging",
         *CONDITIONS_AND_WISHES,
     }
     assert not [
@@ -212,7 +214,14 @@ def test_a_revoked_key_is_taken_no_longer_than_is_remembered(engine: Engine, wor
     secret = world.key(Scope.PEOPLE_READ)
     time = NOW
     app = create(
-        engine, partial(keys.find, admin_secret=None), INDEX, RULES, {}, publish=lambda _: None, clock=lambda: time
+        engine,
+        partial(keys.find, admin_secret=None),
+        INDEX,
+        RULES,
+        {},
+        publish=lambda _: None,
+        tell=world.tell,
+        clock=lambda: time,
     )
     with asking(app, secret) as client:
         assert client.get("/v1/articles").status_code == 200

@@ -1,5 +1,6 @@
 """A small world to ask about: events taken by the real stitcher."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -13,7 +14,7 @@ from core.directive import Directive, EventName, Kind
 from core.event import Event, Strength, Trust
 from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.identifier import parse as identifier
-from core.keys import Scope
+from core.keys import Key, Scope
 from core.submission import parse
 from profiles import people
 from stitcher import rules
@@ -56,6 +57,20 @@ class World:
     def happens(self, *identifiers: object, **fields: Any) -> Event:
         """Let one event happen."""
         event = self.event(*identifiers, **fields)
+        self.take([event])
+        return event
+
+    def tell(self, document: Mapping[str, object], key: Key) -> Event:
+        """Let happen what somebody says in the name of *key*."""
+        event = parse(
+            document,
+            source=key.source,
+            trust=key.trust,
+            strength=Strength.OBSERVED,
+            received_at=NOW,
+            namespaces=RULES.namespaces,
+            declared=key.namespaces,
+        )
         self.take([event])
         return event
 

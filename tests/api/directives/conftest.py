@@ -39,7 +39,7 @@ def log(engine: Engine) -> PostgresLog:
 @pytest.fixture
 def app(engine: Engine, log: PostgresLog, clock: Clock) -> FastAPI:
     find = partial(keys.find, admin_secret=ADMIN)
-    return create(engine, find, INDEX, RULES, {}, publish=publisher(log), clock=clock)
+    return create(engine, find, INDEX, RULES, {}, publish=publisher(log), tell=World(engine).tell, clock=clock)
 
 
 @pytest.fixture

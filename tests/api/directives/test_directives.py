@@ -116,7 +116,7 @@ def test_a_log_that_cannot_be_reached_is_said_to_be(engine: Engine, world: World
         raise Unavailable("the log does not answer")
 
     with asking(
-        create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, {}, publish=fail), ADMIN
+        create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, {}, publish=fail, tell=world.tell), ADMIN
     ) as client:
         answer = client.post("/v1/directives", json={"kind": "block", "identifiers": [A], "why": "because"})
 

@@ -3,9 +3,13 @@
 from random import Random
 from typing import Any
 
+from core.database import transaction
 from core.directive import Kind
 from core.event import Event
-from tests.api.world import World
+from core.identifier import parse
+from profiles import do_not_contact
+from profiles.do_not_contact import Blocking
+from tests.api.world import INDEX, NOW, World
 from tests.profiles.segments.conditions import ARTICLES, TOPICS
 
 DAY = 24 * 60.0
@@ -36,6 +40,9 @@ def happens(world: World, seed: int, events: int) -> None:
                 world.decide(Kind.CANNOT_LINK, who, other, minute=number)
             case _ if happened:
                 world.decide(Kind.RETRACT, event=happened.pop(chance.randrange(len(happened))), minute=number)
+    with transaction(world.engine) as connection:
+        unwanted = [parse(NAMES[5]), parse("email:m0@example.com")]
+        do_not_contact.block(connection, unwanted, INDEX, Blocking("by letter", "tests", NOW))
 
 
 def _fields(chance: Random, number: int, who: str) -> dict[str, Any]:

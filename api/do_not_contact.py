@@ -1,0 +1,75 @@
+"""The list of what must never be addressed, whoever bears it."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+from api import pages
+from api.context import Here, Writer, Writing
+from api.pages import Paged
+from api.schemas import Page
+from core.identifier import IdentifierId
+from profiles import do_not_contact
+from profiles.do_not_contact import REASON_LENGTH_MAX, Blocked, Blocking
+
+BLOCKED_MAX = 500
+
+router = APIRouter(prefix="/v1/do-not-contact", tags=["do-not-contact"])
+
+_PLACE = TypeAdapter(tuple[AwareDatetime, Annotated[IdentifierId, pages.UUID_TEXT]])
+
+
+class NotToContact(BaseModel):
+    """Identifiers that are not to be addressed, written `namespace[@scope]:value`, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    identifiers: Annotated[
+        list[Annotated[str, StringConstraints(max_length=1_300)]], Field(min_length=1, max_length=BLOCKED_MAX)
+    ]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=REASON_LENGTH_MAX)]
+
+
+class BlockedOut(BaseModel):
+    """An identifier on the list. It is kept by its *id* alone, so nobody sees more of it than is shown here."""
+
+    id: str
+    identifier: str = Field(description="`namespace[@scope]:value`, masked.")
+    reason: str
+    at: datetime
+    by: str
+
+
+class BlockedListOut(BaseModel):
+    """What was put on the list, or stood there already, in the order asked."""
+
+    data: list[BlockedOut]
+
+
+@router.post("")
+def block(asked: NotToContact, here: Here, key: Writer, connection: Writing) -> BlockedListOut:
+    """Let nobody address these any more: no consent opens them, and none that is given later. What stands there already stays."""
+    named = do_not_contact.read(asked.identifiers)
+    of = Blocking(asked.reason, f"key:{key.id}", here.clock())
+    return BlockedListOut(data=[_shown(each) for each in do_not_contact.block(connection, named, here.index, of)])
+
+
+@router.get("")
+def listing(connection: Writing, asked: Paged) -> Page[BlockedOut]:
+    """Return what is not to be addressed, what was put there last first."""
+    found = do_not_contact.listing(connection, asked.after(_PLACE), asked.limit + 1)
+    kept, following = pages.cut(found, asked.limit, lambda last: (last.at, last.id))
+    return asked.answer([_shown(each) for each in kept], following)
+
+
+@router.delete("/{identifier_id}", status_code=204)
+def allow(identifier_id: UUID, connection: Writing) -> None:
+    """Take an identifier, named by its id, off the list: his consents say again whether he may be addressed."""
+    do_not_contact.allow(connection, IdentifierId(str(identifier_id)))
+
+
+def _shown(of: Blocked) -> BlockedOut:
+    return BlockedOut(id=of.id, identifier=of.masked, reason=of.reason, at=of.at, by=of.by)

@@ -1,0 +1,62 @@
+"""Which tags there are, and how many people bear each: counted from the events when asked for, as `profiles.tags` counts them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from core.errors import InvalidEvent
+from core.event import Trust
+from profiles.segments import sql
+from profiles.tags import SAYABLE, TAG_LENGTH_MAX, TYPE, Kind, expiry
+
+DIFFERENT_MAX = 100_000  # kinds, names and ends of tags
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Borne:
+    """How many *people* bear the tags of a kind and name."""
+
+    kind: Kind
+    name: str
+    people: int
+
+
+def counts(connection: Connection, kind: Kind | None, now: datetime) -> Sequence[Borne]:
+    """Return how many people bear each tag (of *kind*) as of *now*, by kind and name.
+
+    Raises `InvalidEvent` where more than `DIFFERENT_MAX` tags, or ends of tags, differ.
+    """
+    asked = {"kind": kind, "sayable": list(SAYABLE), "most": DIFFERENT_MAX + 1}
+    rows = connection.execute(_COUNTS, asked).all()
+    if len(rows) > DIFFERENT_MAX:
+        raise InvalidEvent(
+            "too_many", f"there are more than {DIFFERENT_MAX} different tags: ask for one kind", "/query/kind"
+        )
+    people: Counter[tuple[Kind, str]] = Counter()
+    for kind_said, name, expires_at, number in rows:
+        at = expiry(expires_at)
+        if at is None or at > now:
+            people[Kind(kind_said), name] += number
+    return [Borne(*named, number) for named, number in sorted(people.items())]
+
+
+_TAG, _KIND, _ENDS = (sql.text_at(f"'{{properties,{name}}}'") for name in ("tag", "kind", "expires_at"))
+_REMOVED = "coalesce(json_typeof(body #> '{properties,removed}') = 'boolean' AND body #>> '{properties,removed}' = 'true', false)"
+
+# The last word on each tag of each person. What reads as a time is decided where events are read, so ends are told as they stand.
+_COUNTS = text(
+    f"""
+    SELECT kind, name, ends, count(*)
+      FROM (SELECT DISTINCT ON (person_id, kind, name) kind, name, ends, removed
+              FROM (SELECT person_id, occurred_at, uid, {_TAG} AS name, {_ENDS} AS ends, {_REMOVED} AS removed,
+                           CASE WHEN {_KIND} = ANY(:sayable) THEN {_KIND}
+                                WHEN body ->> 'trust' = '{Trust.IMPORT}' THEN '{Kind.IMPORTED}' ELSE '{Kind.STATED}' END AS kind
+                      FROM {sql.OWN} WHERE type = '{TYPE}') AS told
+             WHERE length(name) <= {TAG_LENGTH_MAX} AND (CAST(:kind AS text) IS NULL OR kind = CAST(:kind AS text))
+             ORDER BY person_id, kind, name, occurred_at DESC, removed DESC, uid DESC) AS last
+     WHERE NOT removed GROUP BY kind, name, ends LIMIT :most
+    """  # noqa: S608 - no value in it
+)
