@@ -114,7 +114,7 @@ def k(
 
 
 @router.get("/sources")
-def sources(connection: Alone, asked: Asked) -> schemas.SourcesOut:
+def sources(connection: Alone, asked: Asked) -> schemas.SourceMixOut:
     """Return by which channels people came in from `from` until before `to`, and by which they were last heard of."""
     return answers.of_sources(connection, asked)
 

@@ -240,15 +240,15 @@ def of_spread(connection: Connection, asked: Window, article: str | None) -> sch
     )
 
 
-def of_sources(connection: Connection, asked: Window) -> schemas.SourcesOut:
+def of_sources(connection: Connection, asked: Window) -> schemas.SourceMixOut:
     """Answer by which channels people came in."""
     entered = reading.entrances(connection, asked.begin, asked.end)
-    return schemas.SourcesOut(
+    return schemas.SourceMixOut(
         numerator="people whose first event (last: whose latest, whenever that was) was on the channel",
         denominator="people whose first event was from `from` until before `to`",
         **_figure(asked, len(entered), reading.left_out(connection, asked.begin, asked.end)),
         channels=[
-            schemas.SourceOut(channel=each.channel, first=_part(each.first), last=_part(each.last))
+            schemas.EntryOut(channel=each.channel, first=_part(each.first), last=_part(each.last))
             for each in sources.sources(entered)
         ],
     )
@@ -291,13 +291,13 @@ def _left_out(of: LeftOut) -> LeftOutOut:
     return LeftOutOut(robots=of.robots, nobody=of.nobody)
 
 
-def _part(of: Part) -> schemas.PartOut:
-    return schemas.PartOut(numerator=of.numerator, denominator=of.denominator, rate=of.rate)
+def _part(of: Part) -> schemas.RatioOut:
+    return schemas.RatioOut(numerator=of.numerator, denominator=of.denominator, rate=of.rate)
 
 
-def _part_if(of: Part | None) -> schemas.PartOut | None:
+def _part_if(of: Part | None) -> schemas.RatioOut | None:
     return _part(of) if of else None
 
 
-def _parts(of: Sequence[Part | None]) -> list[schemas.PartOut | None]:
+def _parts(of: Sequence[Part | None]) -> list[schemas.RatioOut | None]:
     return [_part_if(part) for part in of]

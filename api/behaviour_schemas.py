@@ -34,7 +34,7 @@ class Way(BaseModel):
     within_days: Annotated[float, Field(gt=0, le=WITHIN_DAYS_MAX)] = 7
 
 
-class PartOut(BaseModel):
+class RatioOut(BaseModel):
     """So many of so many; *rate* is null of none."""
 
     numerator: int
@@ -56,13 +56,13 @@ class MessagesOut(BaseModel):
     channel: str
     of: str | None = Field(description="null: not said, or not asked.")
     stages: dict[str, StageOut | None]
-    open_rate: PartOut | None
-    click_rate: PartOut | None
-    click_rate_of_opened: PartOut | None
-    bounce_rate: PartOut | None = Field(description="Of those sent to.")
-    unsubscribe_rate: PartOut | None
-    conversion_rate: PartOut = Field(description="Of those delivered to, after the first delivery.")
-    conversion_rate_of_clicked: PartOut | None = Field(description="Of those who clicked, after the first click.")
+    open_rate: RatioOut | None
+    click_rate: RatioOut | None
+    click_rate_of_opened: RatioOut | None
+    bounce_rate: RatioOut | None = Field(description="Of those sent to.")
+    unsubscribe_rate: RatioOut | None
+    conversion_rate: RatioOut = Field(description="Of those delivered to, after the first delivery.")
+    conversion_rate_of_clicked: RatioOut | None = Field(description="Of those who clicked, after the first click.")
 
 
 class RatesOut(Figure):
@@ -79,8 +79,8 @@ class PushOut(BaseModel):
     article: str | None
     account: str | None = Field(description="The appid.")
     at: datetime
-    pushed: PartOut
-    followers: PartOut
+    pushed: RatioOut
+    followers: RatioOut
 
 
 class UnfollowsOut(Figure):
@@ -95,8 +95,8 @@ class StrideOut(BaseModel):
 
     types: list[str]
     people: int
-    of_former: PartOut
-    of_first: PartOut
+    of_former: RatioOut
+    of_first: RatioOut
     median_seconds: float | None
 
 
@@ -112,7 +112,7 @@ class CohortOut(BaseModel):
 
     begins: date
     people: int
-    active: list[PartOut | None]
+    active: list[RatioOut | None]
 
 
 class RetentionOut(Figure):
@@ -120,7 +120,7 @@ class RetentionOut(Figure):
 
     period: str
     cohorts: list[CohortOut]
-    active: list[PartOut | None]
+    active: list[RatioOut | None]
 
 
 class OwedOut(BaseModel):
@@ -151,8 +151,8 @@ class SpreadOut(BaseModel):
     article: str
     title: str | None
     first_at: datetime
-    k: PartOut
-    generations: list[PartOut]
+    k: RatioOut
+    generations: list[RatioOut]
     left_out: LeftOutOut
 
 
@@ -162,18 +162,18 @@ class KOut(Figure):
     articles: list[SpreadOut]
 
 
-class SourceOut(BaseModel):
+class EntryOut(BaseModel):
     """How many came in by a channel, and how many were last heard of there."""
 
     channel: str
-    first: PartOut
-    last: PartOut
+    first: RatioOut
+    last: RatioOut
 
 
-class SourcesOut(Figure):
+class SourceMixOut(Figure):
     """By which channels people came in, and by which they were last heard of."""
 
-    channels: list[SourceOut]
+    channels: list[EntryOut]
 
 
 class WaitsOut(BaseModel):
@@ -181,7 +181,7 @@ class WaitsOut(BaseModel):
 
     type: str | None
     people: int
-    answered: PartOut
+    answered: RatioOut
     unanswered: int
     median_seconds: float | None
     p90_seconds: float | None

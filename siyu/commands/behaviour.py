@@ -20,7 +20,7 @@ from api.behaviour import (
     WITHIN_HOURS_MAX,
 )
 from api.behaviour_answers import By, OwedBy, Window
-from api.behaviour_schemas import PartOut, Way
+from api.behaviour_schemas import RatioOut, Way
 from api.metrics import CURRENCY
 from api.metrics_schemas import Figure
 from api.reading import reading
@@ -259,7 +259,7 @@ def _write_head(told: Figure) -> None:
     )
 
 
-def _part(of: PartOut | None) -> str:
+def _part(of: RatioOut | None) -> str:
     if of is None:
         return ""
     return f"{of.numerator}/{of.denominator}" + (f" {of.rate:.1%}" if of.rate is not None else "")
