@@ -20,7 +20,8 @@ from core.errors import InvalidSetting, Overloaded, Unavailable
 from core.log.port import INTENT_ALERT
 from core.outbox import Announcement
 from ingest.pace import Bucket
-from profiles import intent, leads
+from profiles import intent, leads, traits
+from profiles.segments.judging import Rules
 from profiles.segments.watching import Watch
 from siyu import alerting, group_robots
 from siyu.__main__ import app
@@ -363,7 +364,7 @@ def test_a_group_hears_while_siyu_runs_and_one_process_tells_it(scene: Scene) ->
 
 def test_a_score_that_reaches_its_threshold_is_told_to_the_group_and_opens_a_lead(scene: Scene) -> None:
     robot = scene.robot()
-    watch = Watch(scene.engine, intent.shipped(), [50], clock=lambda: NOW)
+    watch = Watch(scene.engine, Rules(intent.shipped(), traits.shipped()), [50], clock=lambda: NOW)
     watch.drain()
 
     scene.world.happens(A, type="support.opened", minute=1_400)
