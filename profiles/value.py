@@ -22,7 +22,7 @@ Numbers = NDArray[np.float64]
 # How far parameters are looked for, as logarithms: the shapes as far as people can be told apart and 2F1 is exact.
 SHAPE_LOG_MAX = 5.0
 SCALE_LOG_MAX = 14.0
-_NEAR_ONE = 1e-4
+_NEAR_ONE = 1e-5
 _EDGE = 1e-3
 
 
@@ -91,7 +91,8 @@ class BgNbd:
 
         The paper's power times 2F1(r+x, b+x; a+b+x-1; z) is nothing times infinity for who buys often; by Euler's
         transformation (DLMF 15.8.1) it is (1-z)^(a-1) 2F1(a-1, a+b-1-r; a+b+x-1; z), whose numbers are small. Where a = 1, or
-        a+b+x = 1 (he has bought once), the value is a limit: there it is the mean of those on both sides.
+        a+b+x = 1 (he has bought once), the value is a limit: there it is the mean of those on both sides. Where a - r is almost
+        whole 2F1 may not be found; there by Pfaff's (15.8.1 too) the same is 2F1(a-1, r+x; a+b+x-1; z/(z-1)).
         """
         if abs(self.a - 1) < _NEAR_ONE or abs(self.a + self.b - 1) < _NEAR_ONE:
             sides = [BgNbd(self.r, self.alpha, self.a + side, self.b) for side in (-2 * _NEAR_ONE, 2 * _NEAR_ONE)]
@@ -100,7 +101,10 @@ class BgNbd:
         third = self.a + self.b + x - 1
         power = np.exp((self.a - 1) * np.log1p(-z))
         series: Numbers = hyp2f1(self.a - 1, self.a + self.b - 1 - self.r, third, z)
-        return third / (self.a - 1) * (1 - power * series)
+        product: Numbers = np.where(
+            np.isnan(series), hyp2f1(self.a - 1, self.r + x, third, z / (z - 1)), power * series
+        )
+        return third / (self.a - 1) * (1 - product)
 
 
 @dataclass(frozen=True, slots=True)

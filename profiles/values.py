@@ -27,7 +27,8 @@ class Value:
         if self.min is not None or self.max is not None:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return False
-            if (self.min is not None and value < self.min) or (self.max is not None and value > self.max):
+            is_high_enough = self.min is None or value >= self.min
+            if not (is_high_enough and (self.max is None or value <= self.max)):
                 return False
         if self.is_in is not None and not (isinstance(value, str | int) and value in self.is_in):
             return False
