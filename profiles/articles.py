@@ -23,7 +23,7 @@ from sqlalchemy import (
 from core.database import AnyRow, copy, metadata, run
 from core.errors import NotFound
 from core.event import Event
-from core.identifier import IdentifierId, PersonId
+from core.identifier import IdentifierId
 from profiles.summary import stamp
 from profiles.touchpoint import Touchpoint, Verdict
 
@@ -111,7 +111,7 @@ def replace(
 ) -> None:
     """Make again what changes where *before* becomes *after*; *under* is all that stands under their anchors from now on.
 
-    Title, address and topics of an article stay as they were last stated.
+    What is stated of an article is made again by `restate`.
     """
     counted = [both for both in zip(before, after, strict=True) if _counts(both[0]) != _counts(both[1])]
     _record_articles(connection, [(t, t.event) for _, t in counted if t.event.article and not t.void])
@@ -124,6 +124,31 @@ def replace(
     _forget(connection, "share", ("token", "anchor", "article_id"), shares)
     _record_touches(connection, [(t, e) for t, e in _touching(standing) if _touch_key(t, e) in touches], ())
     _record_shares(connection, [(t, e) for t, e in _sharing(standing) if _share_key(t, e) in shares])
+
+
+def resting_on(connection: Connection, gone: Iterable[Touchpoint]) -> set[str]:
+    """Return the articles of which something rests on an event among those *gone*: since when they are known, title, address or
+    topics."""
+    rows = run(
+        connection,
+        """
+        SELECT article.id FROM article
+          JOIN json_to_recordset(:rows) AS r(id text, at timestamptz, stamp text) ON r.id = article.id
+         WHERE first_at = r.at OR r.stamp IN (title_stamp, url_stamp, topics_stamp)
+        """,
+        [
+            {"id": t.event.article.id, "at": t.event.occurred_at, "stamp": f"{stamp(t.event.occurred_at)} {t.uid}"}
+            for t in gone
+            if t.event.article
+        ],
+    )
+    return {row[0] for row in rows}
+
+
+def restate(connection: Connection, article_ids: Collection[str], naming: Iterable[Touchpoint]) -> None:
+    """Make articles again from all touchpoints *naming* them; of which there is none, they are gone."""
+    connection.execute(text("DELETE FROM article WHERE id = ANY(:ids)"), {"ids": sorted(article_ids)})
+    _record_articles(connection, [(t, t.event) for t in naming if not t.void])
 
 
 Told = Iterable[tuple[Touchpoint, Event]]
@@ -372,18 +397,6 @@ def article(connection: Connection, article_id: str) -> Article:
     if row is None:
         raise NotFound("no event has named this article")
     return _article(row)
-
-
-def sharer(connection: Connection, token: str, article_id: str) -> PersonId | None:
-    """Return whose link to *article_id* the one with *token* is, where that is known."""
-    found = connection.execute(
-        text(
-            "SELECT sharer.person_id::text FROM share JOIN identifier AS sharer ON sharer.id = share.anchor"
-            " WHERE share.token = :token AND share.article_id = :id ORDER BY share.shared_at, share.anchor LIMIT 1"
-        ),
-        {"token": token, "id": article_id},
-    ).scalar()
-    return PersonId(found) if found else None
 
 
 _ARTICLE = "id, title, url, topics, first_at, nameless_reads, bot_reads"

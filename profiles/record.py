@@ -61,6 +61,9 @@ def replace(connection: Connection, before: Sequence[Touchpoint], after: Sequenc
     concerned = facts.claimants(connection, links)
     summaries.replace(connection, anchors, under)
     articles.replace(connection, [old for old, _ in moved], [new for _, new in moved], under)
+    restated = articles.resting_on(connection, [old for old, new in moved if new.void and not old.void])
+    if restated:
+        articles.restate(connection, restated, rereading.naming(connection, restated))
     # Whoever's link it was stands elsewhere by what no event of his says, and what is gone cannot be found afterwards.
     membership.recheck_now(connection, concerned | facts.claimants(connection, links))
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
-from core.database import array, run
+from core.database import run
 from core.event import EventUid, Strength, Trust, decode
 from core.identifier import IdentifierId
 from profiles.touchpoint import Said, Touchpoint, Verdict
@@ -24,6 +24,11 @@ def under(connection: Connection, anchors: Collection[IdentifierId]) -> list[Tou
 def opening(connection: Connection, tokens: Collection[IdentifierId]) -> list[Touchpoint]:
     """Return the touchpoints of all events that opened one of the links *tokens*, by uid."""
     return _touchpoints(connection, "beside && CAST(:ids AS uuid[])", tokens)
+
+
+def naming(connection: Connection, article_ids: Collection[str]) -> list[Touchpoint]:
+    """Return the touchpoints of all events that name one of these articles, by uid. All touchpoints are looked at."""
+    return _touchpoints(connection, "body #>> '{article,id}' = ANY(CAST(:ids AS text[]))", article_ids)
 
 
 def uids_of_source(connection: Connection, source: str, until: datetime, after: str, most: int) -> list[EventUid]:
@@ -109,7 +114,7 @@ def _touchpoints(connection: Connection, condition: str, ids: Collection[str]) -
             "SELECT uid::text, anchor::text, others::text[], beside::text[], ambiguous, void, CAST(body AS text),"  # noqa: S608 - no value in it
             f" verdict, reasons FROM touchpoint WHERE {condition} ORDER BY uid"
         ),
-        {"ids": array(ids)},
+        {"ids": sorted(ids)},
     )
     return [
         Touchpoint(

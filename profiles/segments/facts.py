@@ -159,6 +159,18 @@ _SHARERS = text(
 )
 
 
+def sharer(connection: Connection, token: str, article_id: str) -> PersonId | None:
+    """Return whose link to *article_id* the one with *token* is, where that is known."""
+    found = connection.execute(
+        text(
+            "SELECT sharer.person_id::text FROM share JOIN identifier AS sharer ON sharer.id = share.anchor"
+            " WHERE share.token = :token AND share.article_id = :id ORDER BY share.shared_at, share.anchor LIMIT 1"
+        ),
+        {"token": token, "id": article_id},
+    ).scalar()
+    return PersonId(found) if found else None
+
+
 Link = tuple[str, str]
 """A link by its token, and the article that it leads to."""
 

@@ -20,6 +20,7 @@ from core.identifier import PersonId
 from profiles import articles
 from profiles.articles import DWELL_MS_MAX, Article
 from profiles.audience import Audience, Reader, Stats, of_article
+from profiles.segments import facts
 from tests.api.world import NOW, World, index
 
 DAY = NOW - timedelta(days=1)
@@ -139,9 +140,9 @@ def test_a_link_that_two_call_theirs_is_his_who_said_so_first(world: World) -> N
             for batch in batches:
                 world.take(batch)
             with transaction(world.engine) as connection:
-                assert articles.sharer(connection, "s", "a") == world.person("user_id:A")
-                assert articles.sharer(connection, "s", "b") is None
-                assert articles.sharer(connection, "t", "a") is None
+                assert facts.sharer(connection, "s", "a") == world.person("user_id:A")
+                assert facts.sharer(connection, "s", "b") is None
+                assert facts.sharer(connection, "t", "a") is None
 
 
 def test_a_link_to_another_article_brings_nobody_to_this_one(world: World) -> None:
