@@ -22,6 +22,9 @@ def measure(
             "profile": lambda: client.get(f"/v1/people/{choose.choice(people)}"),
             "timeline": lambda: client.get(f"/v1/people/{choose.choice(people)}/timeline"),
             "readers": lambda: client.get(f"/v1/articles/{choose.choice(articles)}/readers"),
+            "readers with filters": lambda: client.get(
+                f"/v1/articles/{choose.choice(articles)}/readers?follower=false&min_generation=2&min_intent=1"
+            ),
             "share tree": lambda: client.get(f"/v1/articles/{choose.choice(articles)}/share-tree"),
             "stats": lambda: client.get(f"/v1/articles/{choose.choice(articles)}/stats"),
         }
