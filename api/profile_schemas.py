@@ -27,13 +27,13 @@ class OriginOut(StatedOut):
 
 
 class TagOut(BaseModel):
-    """A tag that somebody bears, of which kind, by whose word, and by which event."""
+    """A tag that somebody bears, of which kind, by whose word, and by which event (`null`: by rule, he is in the segment)."""
 
     name: str
     kind: Kind
     source: str
     stated_at: datetime
-    event: str
+    event: str | None
     score: float | None = Field(description="How sure a model is.")
     expires_at: datetime | None
 

@@ -106,6 +106,8 @@ class ProfileOut(BaseModel):
     traits: dict[str, JsonValue]
     trait_origins: dict[str, OriginOut]
     tags: list[TagOut]
+    layers: dict[str, str] = Field(description="In which band he stands, by the name of the layers.")
+    stages: dict[str, str] = Field(description="In which band he stands, by the name of the stages.")
     levels: Levels
     sources: EndsOut
     company: str | None

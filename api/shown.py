@@ -49,6 +49,8 @@ def profile(of: Profile, described: Description, judged: Intent, *, clear: bool)
         traits=dict(traits) if clear else masking.traits(traits),
         trait_origins=profile_shown.origins(described.traits, clear=clear),
         tags=[profile_shown.tag(each) for each in described.tags],
+        layers=dict(described.layers),
+        stages=dict(described.stages),
         levels=profile_shown.levels(described.levels),
         sources=profile_shown.ends(described.sources),
         company=of.company,

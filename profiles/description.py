@@ -13,6 +13,8 @@ from profiles.interests import Interest
 from profiles.levels import Grounds, Level
 from profiles.profile import Card, Profile, cards
 from profiles.scoring import signal
+from profiles.segments import store
+from profiles.segments.rulesets import Kind
 from profiles.sources import Ends
 from profiles.summary import PAID, REFUNDED
 from profiles.tags import Tag
@@ -30,11 +32,14 @@ READS_MAX = 1_000
 class Description:
     """What describes a person, each with what says so.
 
-    *levels* has `None` for those that he is not at; *cards* are those of the people by whom he came, and his own.
+    *layers* and *stages* say in which band he stands, by their names. *levels* has `None` for those that he is not at; *cards*
+    are those of the people by whom he came, and his own.
     """
 
     traits: Mapping[str, Trait]
     tags: Sequence[Tag]
+    layers: Mapping[str, str]
+    stages: Mapping[str, str]
     sources: Ends
     levels: Mapping[levels.Name, Level | None]
     cards: Mapping[PersonId, Card]
@@ -64,9 +69,15 @@ class Describing:
         """Return what describes the person of *profile*."""
         anchors = [member.id for member in profile.members]
         told = _told(connection, anchors, self._sorts)
+        places = store.standing(connection, profile.id)
         return Description(
             traits=traits.traits(told["statements"], self.rules.traits),
-            tags=tags.tags(told["taggings"], self.now),
+            tags=[
+                *tags.tags(told["taggings"], self.now),
+                *(tags.by_rule(place.set, place.since) for kind, place in places if kind is Kind.SEGMENT),
+            ],
+            layers={place.set: place.band for kind, place in places if kind is Kind.LAYERS},
+            stages={place.set: place.band for kind, place in places if kind is Kind.STAGES},
             sources=sources.ends(connection, anchors),
             levels=levels.levels(
                 Grounds(

@@ -41,6 +41,8 @@ def counts(connection: Connection, kind: Kind | None, now: datetime) -> Sequence
         at = expiry(expires_at)
         if at is None or at > now:
             people[Kind(kind_said), name] += number
+    if kind in (None, Kind.RULE):
+        people.update({(Kind.RULE, name): number for name, number in connection.execute(_BY_RULE)})
     return [Borne(*named, number) for named, number in sorted(people.items())]
 
 
@@ -60,6 +62,10 @@ _LAST = f"""
 _COUNTS = text(
     f"SELECT kind, name, ends, count(*) FROM ({_LAST}) AS last"  # noqa: S608 - no value in it
     " WHERE NOT removed GROUP BY kind, name, ends LIMIT :most"
+)
+_BY_RULE = text(
+    "SELECT set_name, count(*) FROM membership JOIN rule_set ON rule_set.name = set_name"
+    " WHERE kind = 'segment' AND NOT removed GROUP BY set_name"
 )
 _BEARERS = text(
     f"SELECT person_id::text, ends FROM ({_LAST}) AS last WHERE NOT removed AND name = :name"  # noqa: S608 - no value in it

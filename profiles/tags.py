@@ -1,7 +1,7 @@
 """Tags: labels of a person, each with who put it there and when. Pure.
 
 Four kinds are kept apart, so that what somebody said and what a model guesses never become one: *stated* by a person or a system
-that knows, *imported* with a file, of a *model*, and by *rule* (which no event can say: rules are segments). Of one kind and
+that knows, *imported* with a file, of a *model*, and by *rule*: that he is in a segment, which no event can say. Of one kind and
 name the latest event counts; of two at once, the one that takes it away.
 """
 
@@ -16,6 +16,7 @@ from profiles.intent import Signal
 
 TYPE = "person.tagged"
 TAG_LENGTH_MAX = 128
+SEGMENTS = "segments"  # the source of tags by rule
 
 
 class Kind(StrEnum):
@@ -32,13 +33,14 @@ SAYABLE = (Kind.STATED, Kind.MODEL, Kind.IMPORTED)
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A label that somebody bears: since when, by whose word (*uid*: of which event), how sure a model is, and until when."""
+    """A label that somebody bears: since when, by whose word (*uid*: of which event; `None` where a rule has it so), how sure a
+    model is, and until when."""
 
     name: str
     kind: Kind
     source: str
     stated_at: datetime
-    uid: EventUid
+    uid: EventUid | None
     score: float | None
     expires_at: datetime | None
 
@@ -53,6 +55,11 @@ def tags(signals: Iterable[Signal], now: datetime) -> Sequence[Tag]:
             last[named] = max(last.get(named, (rank, signal)), (rank, signal), key=lambda each: each[0])
     found = (_tag(*named, signal) for named, (_, signal) in sorted(last.items()) if not _is_removal(signal.body))
     return [tag for tag in found if tag.expires_at is None or tag.expires_at > now]
+
+
+def by_rule(name: str, since: datetime) -> Tag:
+    """Return the tag that says that somebody is in the segment called *name*, *since* when."""
+    return Tag(name, Kind.RULE, SEGMENTS, since, uid=None, score=None, expires_at=None)
 
 
 def expiry(said: object) -> datetime | None:

@@ -180,6 +180,18 @@ def places(connection: Connection, people: Collection[PersonId]) -> Mapping[Pers
     return found
 
 
+def standing(connection: Connection, person: PersonId) -> Sequence[tuple[Kind, Place]]:
+    """Return where a person stands, and in what: segments, layers or stages; by name."""
+    rows = connection.execute(
+        text(
+            "SELECT kind, set_name, person_id::text, band, since FROM membership JOIN rule_set ON rule_set.name = set_name"
+            " WHERE person_id = CAST(:person AS uuid) AND NOT removed ORDER BY set_name"
+        ),
+        {"person": person},
+    )
+    return [(Kind(row[0]), Place(*row[1:])) for row in rows]
+
+
 def members(connection: Connection, name: str, band: str | None, after: PersonId | None, most: int) -> Sequence[Place]:
     """Return up to *most* of those who stand in a rule set (in *band*; `None`: in any), by id, from behind *after*."""
     rows = connection.execute(

@@ -66,17 +66,21 @@ def test_a_segment_is_defined_filled_listed_changed_and_removed(world: World, st
     assert strategist.get("/v1/segments").json() == []
 
 
-def test_members_are_paged_and_can_be_had_as_a_table(world: World, strategist: httpx.Client) -> None:
+def test_members_are_paged_can_be_had_as_a_table_and_bear_a_tag(world: World, strategist: httpx.Client) -> None:
     for number in range(5):
         reads(world, f"user_id:u{number}", "a1", "a2")
     defined(strategist, "readers", READERS)
     look(world)
 
     first = strategist.get("/v1/segments/readers/people?limit=3").json()
+    bearer = strategist.get(f"/v1/people/{first['data'][0]['person_id']}").json()
+    borne = strategist.get("/v1/tags").json()["data"]
     cursor = first["page"]["next_cursor"]
     second = strategist.get(f"/v1/segments/readers/people?limit=3&cursor={cursor}").json()
     sheet = strategist.get("/v1/segments/readers/people", headers={"Accept": "text/csv"})
 
+    assert [(tag["name"], tag["kind"], tag["event"]) for tag in bearer["tags"]] == [("readers", "rule", None)]
+    assert borne == [{"kind": "rule", "name": "readers", "people": 5}]
     people = [each["person_id"] for each in (*first["data"], *second["data"])]
     assert (len(people), people, second["page"]["has_more"]) == (5, sorted(people), False)
     assert sheet.text.splitlines()[0] == "\ufeffperson_id,label,company,follower,reachable_via,band,since"
@@ -177,6 +181,8 @@ def test_presets_are_taken_over_tried_with_other_thresholds_and_shown_of_a_perso
     }
     places = strategist.get(f"/v1/people/{world.person(B)}/segments").json()
     assert {(each["set"], each["kind"], each["band"]) for each in places} >= {("relation", "stages", "buyer")}
+    profile = strategist.get(f"/v1/people/{world.person(B)}").json()
+    assert (profile["layers"]["spend"], profile["stages"]["relation"]) == ("low", "buyer")
 
 
 def test_in_which_band_somebody_is_and_why_not_in_others_is_told(world: World, strategist: httpx.Client) -> None:
