@@ -4,9 +4,10 @@
 fades: *until* says when to look again. It is never too late; it may be too early.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from math import log2
 from typing import cast
@@ -67,6 +68,11 @@ class Rules:
 
     intent: intent.Rules
     traits: traits.Rules
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these rules from others, in every process the same."""
+        return hashlib.sha256(repr(_in_order(asdict(self))).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +334,17 @@ def fading(condition: Intends, for_it: float, against: float, by: Measure) -> da
 def _halvings(of: float, to: float) -> float | None:
     """Return how often *of* has to halve to come to *to*; `None` where it never does."""
     return log2(of / to) if of >= to > 0 else None
+
+
+def _in_order(value: object) -> object:
+    """Return *value* with its sets and mappings in an order that does not change from process to process."""
+    match value:
+        case Mapping():
+            return sorted((name, _in_order(each)) for name, each in value.items())
+        case frozenset():
+            return sorted(map(repr, value))
+        case _:
+            return value
 
 
 def soonest(moments: Iterable[datetime | None]) -> datetime | None:

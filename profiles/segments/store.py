@@ -20,6 +20,7 @@ rule_set_table = Table(
     Column("version", BigInteger, nullable=False),
     Column("filled", BigInteger, nullable=False, comment="the version by which everybody was looked at"),
     Column("as_of", DateTime(timezone=True), comment="when everybody was looked at; NULL: never yet"),
+    Column("judged_by", Text, comment="by which rules of intent and traits"),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text, nullable=False),
     Column("removed", Boolean, nullable=False, server_default="false", comment="to be emptied, and then forgotten"),
@@ -153,11 +154,19 @@ def forget(connection: Connection, name: str) -> None:
     connection.execute(text("DELETE FROM rule_set WHERE name = :name AND removed"), {"name": name})
 
 
-def mark_filled(connection: Connection, name: str, version: int, as_of: datetime) -> None:
-    """Write that everybody was looked at, as of then, by the rules at *version*."""
+def mark_filled(connection: Connection, name: str, version: int, as_of: datetime, judged_by: str) -> None:
+    """Write that everybody was looked at, as of then, by the rules at *version*, and by those of intent and traits that have the
+    fingerprint *judged_by*."""
     connection.execute(
-        text("UPDATE rule_set SET filled = :version, as_of = :as_of WHERE name = :name"),
-        {"name": name, "version": version, "as_of": as_of},
+        text("UPDATE rule_set SET filled = :version, as_of = :as_of, judged_by = :judged_by WHERE name = :name"),
+        {"name": name, "version": version, "as_of": as_of, "judged_by": judged_by},
+    )
+
+
+def refill_judged_otherwise(connection: Connection, judged_by: str) -> None:
+    """Let everybody be looked at anew by all rule sets for which other rules of intent or traits held."""
+    connection.execute(
+        text("UPDATE rule_set SET filled = 0 WHERE judged_by IS DISTINCT FROM :judged_by"), {"judged_by": judged_by}
     )
 
 

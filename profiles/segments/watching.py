@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from core import outbox
 from core.clock import Clock, system_clock
 from core.database import transaction
-from core.errors import Contended, Unavailable
+from core.errors import Contended, InvalidEvent, Unavailable, Unstorable
 from core.identifier import PersonId
 from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
 from core.outbox import Announcement, Cursor, Row
@@ -73,6 +73,7 @@ class Watch:
         self._rules = rules
         self._thresholds = thresholds
         self._clock = clock
+        self._refused: dict[str, int] = {}
 
     def run(self, stop: Event) -> None:
         """Watch until *stop* is set; while another one does, wait to take over. Outages are waited out."""
@@ -113,14 +114,16 @@ class Watch:
                 store.add(connection, wanted[name], "settings", self._clock())
             for name in known - wanted.keys():
                 store.remove(connection, name, [Kind.ALERT], "settings", self._clock())
+            store.refill_judged_otherwise(connection, self._rules.fingerprint)
 
     def _turn(self, stop: Event) -> int:
         with transaction(self._engine) as connection:
             self._refresh(connection, store.all_sets(connection))
             known = store.all_sets(connection)
-        for each in known.values():
-            if not each.is_live:
-                self._fill(each, {name: other.rules for name, other in known.items() if not other.is_removed})
+        sets = {name: each.rules for name, each in known.items() if not each.is_removed}
+        for name, each in known.items():
+            if not each.is_live and self._refused.get(name) != each.version:
+                self._try_to_fill(each, sets)
         with transaction(self._engine) as connection:
             live = self._live(store.all_sets(connection))
         return self._follow_changes(live, stop) + self._follow_time(live, stop)
@@ -129,7 +132,11 @@ class Watch:
         """Let everybody be looked at anew by those who ask how buyers compare, where buyers as a whole are others by now."""
         sets = {name: each.rules for name, each in known.items() if not each.is_removed}
         asked = {name: measuring.currencies(rulesets.conditions(each, sets)) for name, each in sets.items()}
-        changed = measuring.refresh(connection, set().union(*asked.values()), self._clock())
+        try:
+            changed = measuring.refresh(connection, set().union(*asked.values()), self._clock())
+        except InvalidEvent as error:
+            _logger.error("segments.buyers", reason=str(error))
+            changed = set()
         store.refill(connection, [name for name, own in asked.items() if not own.isdisjoint(changed)])
 
     def _live(self, known: Mapping[str, Stored]) -> _Live:
@@ -186,6 +193,14 @@ class Watch:
 
     # Everybody, by rules that are new
 
+    def _try_to_fill(self, of: Stored, others: Mapping[str, RuleSet]) -> None:
+        """Apply a rule set to everybody, or leave it until it is another one: what one asks must not stop the others."""
+        try:
+            self._fill(of, others)
+        except (InvalidEvent, Unstorable) as error:
+            self._refused[of.rules.name] = of.version
+            _logger.error("segments.refused", name=of.rules.name, version=of.version, reason=str(error))
+
     def _fill(self, of: Stored, others: Mapping[str, RuleSet]) -> None:
         """Apply a rule set to everybody: read in one state of the database that holds nobody up, written part by part."""
         now = self._clock()
@@ -200,7 +215,7 @@ class Watch:
                     connection, [m for m in moves if m.before != m.after], {of.rules.name: of.rules}, "definition", now
                 )
         with transaction(self._engine) as connection:
-            store.mark_filled(connection, of.rules.name, of.version, now)
+            store.mark_filled(connection, of.rules.name, of.version, now, self._rules.fingerprint)
             if of.is_removed:
                 store.forget(connection, of.rules.name)
         _logger.info("segments.filled", name=of.rules.name, version=of.version)

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("filled", sa.BigInteger, nullable=False, comment="the version by which everybody was looked at"),
         sa.Column("as_of", sa.DateTime(timezone=True), comment="when everybody was looked at; NULL: never yet"),
+        sa.Column("judged_by", sa.Text, comment="by which rules of intent and traits"),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_by", sa.Text, nullable=False),
         sa.Column(

@@ -1,6 +1,7 @@
 """The watch: whoever should be in a segment is, and everybody who enters or leaves is announced."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -13,7 +14,7 @@ from core.database import transaction
 from core.directive import Kind
 from core.log.port import INTENT_ALERT, SEGMENT_MEMBERSHIP, STAGE_CHANGED
 from core.outbox import Announcement, Cursor
-from profiles import intent, traits
+from profiles import intent, orders, traits
 from profiles.segments import defining, everybody, measuring, rulesets, store
 from profiles.segments.conditions import Condition
 from profiles.segments.judging import Rules
@@ -237,6 +238,35 @@ def test_what_is_removed_is_left_by_everybody(watched: Watched) -> None:
     assert [each[2:] for each in told(watched.look())] == [("left", "definition")]
     with transaction(watched.world.engine) as connection:
         assert store.all_sets(connection) == {}
+
+
+def test_other_rules_of_intent_are_asked_of_everybody_again(engine: Engine) -> None:
+    watched = Watched(engine)
+    watched.define("warm", kind="intent", at_least=30)
+    watched.world.happens(A, type="support.opened", minute=DAY)
+    watched.look()
+    assert watched.members("warm") == {}
+
+    rules = {**JUDGED_BY.intent, "asked": replace(JUDGED_BY.intent["asked"], points=40.0)}
+    Watch(engine, replace(JUDGED_BY, intent=rules), clock=lambda: NOW).drain()
+
+    assert set(watched.members("warm")) == {watched.world.person(A)}
+
+
+def test_a_segment_that_cannot_be_asked_stops_no_other(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
+    for article in ("a1", "a2"):
+        reads(watched.world, A, article)
+    watched.world.happens(A, type="order.paid", channel="shop", order={"id": "o", "amount": 1, "currency": "CNY"})
+    watched.world.happens(B, type="order.paid", channel="shop", order={"id": "p", "amount": 1, "currency": "CNY"})
+    watched.define("best", kind="rfm", monetary={"min": 5})
+    watched.define("readers", **READERS)
+
+    monkeypatch.setattr(orders, "PURCHASES_MAX", 1)
+    watched.look()
+
+    assert set(watched.members("readers")) == {watched.world.person(A)}
+    with transaction(watched.world.engine) as connection:
+        assert not store.all_sets(connection)["best"].is_live
 
 
 SETS: Mapping[str, dict[str, Any]] = {
