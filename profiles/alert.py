@@ -7,18 +7,18 @@ nor mention anybody; and everybody in the group reads along, so nobody is named 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
 
+from core.clock import CHINA
 from core.errors import InvalidEvent
 from core.identifier import PersonId
 
 MESSAGE_BYTES_MAX = 4_000  # WeCom takes 4,096 of a message, the others more
 WORDS_LENGTH_MAX = 40
 RULES_SHOWN_MAX = 5
-ZONE = timezone(timedelta(hours=8))
 
 Language = Literal["zh", "en"]
 
@@ -88,7 +88,7 @@ def _number(number: float) -> str:
 
 
 def _moment(at: datetime) -> str:
-    return f"{at.astimezone(ZONE):%Y-%m-%d %H:%M} UTC+8"
+    return f"{at.astimezone(CHINA):%Y-%m-%d %H:%M} UTC+8"
 
 
 _WORDS: Mapping[Language, Mapping[str, str]] = {

@@ -4,12 +4,13 @@ A purchase is all that a person bought on one day, as in the CDNOW data that the
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, timedelta, timezone
+from datetime import date
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.clock import CHINA
 from core.identifier import IdentifierId, PersonId
 
 Whole = NDArray[np.int64]
@@ -18,7 +19,7 @@ People = NDArray[np.void]
 HALVES = np.dtype([("high", ">u8"), ("low", ">u8")])
 
 DAYS_A_WEEK = 7
-ZONE = timezone(timedelta(hours=8))  # where days end for who does not say it
+ZONE = CHINA  # where days end for who does not say it
 
 
 @dataclass(frozen=True, slots=True)

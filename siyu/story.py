@@ -1,13 +1,12 @@
 """The story of the sample, as far as it is told, and the dice by which it goes on."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 
+from core.clock import CHINA
 from siyu.cast import Person
-
-_CHINA = timezone(timedelta(hours=8))
 
 
 class Story:
@@ -44,7 +43,7 @@ class Story:
             "type": kind,
             "channel": channel,
             "source": f"demo-{channel.replace('_', '-')}",
-            "occurred_at": at.astimezone(_CHINA).isoformat(timespec="milliseconds"),
+            "occurred_at": at.astimezone(CHINA).isoformat(timespec="milliseconds"),
             "identifiers": list(who),
             "strength": strength,
         }

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 
+from core.clock import CHINA
 from core.errors import InvalidEvent
 from ingest.callback import Document
 from ingest.optout import Wish, wish
@@ -16,7 +17,6 @@ from ingest.proof import json_of
 
 REPORTS_MAX = 500  # Tencent sends 100 at most and Aliyun does not say
 PURPOSE = "marketing"
-_CHINA = timezone(timedelta(hours=8))  # it has had one zone and no summer time since 1991
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,6 @@ def moment(written: str, otherwise: datetime) -> datetime:
         if written.isdecimal():
             return datetime.fromtimestamp(int(written), UTC)
         read = datetime.fromisoformat(written) if written[:1].isdecimal() else parsedate_to_datetime(written)
-        return read if read.tzinfo else read.replace(tzinfo=_CHINA)
+        return read if read.tzinfo else read.replace(tzinfo=CHINA)
     except (ValueError, OverflowError, OSError):
         return otherwise
