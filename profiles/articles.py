@@ -1,4 +1,4 @@
-"""Articles, and what events tell of them: who touched which one, and whose link is whose."""
+"""Articles, and what events state of them: since when there is one, title, address, topics, and how often nobody read it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,20 +11,18 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
-    Float,
-    Index,
-    Integer,
     Table,
     Text,
-    Uuid,
     text,
 )
 
-from core.database import AnyRow, copy, metadata, run
+from core.database import AnyRow, metadata, run
 from core.errors import NotFound
 from core.event import Event
 from core.identifier import IdentifierId
+from profiles import touches
 from profiles.summary import stamp
+from profiles.touches import begins_read
 from profiles.touchpoint import Touchpoint, Verdict
 
 article_table = Table(
@@ -49,38 +47,6 @@ article_table = Table(
     Column("bot_reads", BigInteger, nullable=False),
 )
 
-# What one identifier did with one article by way of one link: a summary, additive like all of them.
-article_touch_table = Table(
-    "article_touch",
-    metadata,
-    Column("article_id", Text, primary_key=True),
-    Column("anchor", Uuid, primary_key=True),
-    Column("token", Text, primary_key=True, comment="the link by which it came; empty: none"),
-    Column("entered_at", DateTime(timezone=True), nullable=False),
-    Column("reads", Integer, nullable=False),
-    Column("first_read_at", DateTime(timezone=True)),
-    Column("last_read_at", DateTime(timezone=True)),
-    Column("dwell_ms", BigInteger, nullable=False),
-    Column("scroll", Float, nullable=False),
-    Column("scene", Text),
-    Index("article_touch_anchor_idx", "anchor"),
-    Index("article_touch_token_idx", "token", postgresql_where=text("token <> ''")),
-)
-
-# Who calls a link his own, and since when: it is his who said so first.
-share_table = Table(
-    "share",
-    metadata,
-    Column("token", Text, primary_key=True),
-    Column("anchor", Uuid, primary_key=True),
-    Column("article_id", Text, primary_key=True),
-    Column("shared_at", DateTime(timezone=True), nullable=False),
-    Index("share_article_id_idx", "article_id"),
-    Index("share_anchor_idx", "anchor"),
-)
-
-DWELL_MS_MAX = 86_400_000
-
 
 @dataclass(frozen=True, slots=True)
 class Article:
@@ -102,8 +68,7 @@ def record(connection: Connection, touchpoints: Iterable[Touchpoint], fresh: Col
     """
     told = [(t, t.event) for t in touchpoints if t.event.article and not t.void]
     _record_articles(connection, told)
-    _record_touches(connection, _touching(told), fresh)
-    _record_shares(connection, _sharing(told))
+    touches.record(connection, told, fresh)
 
 
 def replace(
@@ -116,14 +81,7 @@ def replace(
     counted = [both for both in zip(before, after, strict=True) if _counts(both[0]) != _counts(both[1])]
     _record_articles(connection, [(t, t.event) for _, t in counted if t.event.article and not t.void])
     _forget_counts(connection, [t for t, _ in counted if not t.void])
-    moved = [(t, t.event) for t in (*before, *after) if t.event.article]
-    touches = {_touch_key(t, e) for t, e in _touching(moved)}
-    shares = {_share_key(t, e) for t, e in _sharing(moved)}
-    standing = [(t, t.event) for t in under if t.event.article]
-    _forget(connection, "article_touch", ("article_id", "anchor", "token"), touches)
-    _forget(connection, "share", ("token", "anchor", "article_id"), shares)
-    _record_touches(connection, [(t, e) for t, e in _touching(standing) if _touch_key(t, e) in touches], ())
-    _record_shares(connection, [(t, e) for t, e in _sharing(standing) if _share_key(t, e) in shares])
+    touches.replace(connection, (t for both in zip(before, after, strict=True) for t in both), under)
 
 
 def resting_on(connection: Connection, gone: Iterable[Touchpoint]) -> set[str]:
@@ -151,27 +109,9 @@ def restate(connection: Connection, article_ids: Collection[str], naming: Iterab
     _record_articles(connection, [(t, t.event) for t in naming if not t.void])
 
 
-Told = Iterable[tuple[Touchpoint, Event]]
-
-
-def _touching(told: Told) -> list[tuple[Touchpoint, Event]]:
-    return [(t, e) for t, e in told if t.anchor is not None and e.type in ("article.read", "article.shared")]
-
-
-def _sharing(told: Told) -> list[tuple[Touchpoint, Event]]:
-    return [(t, e) for t, e in _touching(told) if e.type == "article.shared" and e.share and e.share.token]
-
-
-def _forget(connection: Connection, table: str, columns: Sequence[str], keys: Iterable[tuple[str, ...]]) -> None:
-    kinds = ", ".join(f"{name} {'uuid' if name == 'anchor' else 'text'}" for name in columns)
-    same = " AND ".join(f"{table}.{name} = r.{name}" for name in columns)
-    statement = f"DELETE FROM {table} USING json_to_recordset(:rows) AS r({kinds}) WHERE {same}"  # noqa: S608 - no value in it
-    run(connection, statement, [dict(zip(columns, key, strict=True)) for key in sorted(keys)])
-
-
 def _forget_counts(connection: Connection, gone: Iterable[Touchpoint]) -> None:
     """Take the reads of nobody in particular, and those of robots, out of their articles."""
-    reads = [(t, t.event.article) for t in gone if _begins_read(t.event)]
+    reads = [(t, t.event.article) for t in gone if begins_read(t.event)]
     run(
         connection,
         """
@@ -199,7 +139,7 @@ def _record_articles(connection: Connection, told: Iterable[tuple[Touchpoint, Ev
             value = getattr(event.article, name)
             if value and at > row[f"{name}_stamp"]:
                 row |= {name: value, f"{name}_stamp": at}
-        if _begins_read(event):
+        if begins_read(event):
             row["bots"] += _is_bot(touchpoint)
             row["nameless"] += touchpoint.anchor is None and not _is_bot(touchpoint)
     run(
@@ -239,11 +179,6 @@ _UNSTATED: Mapping[str, Any] = {
 }
 
 
-def _begins_read(event: Event) -> bool:
-    """Whether *event* is a read to be counted: a page tells one read in stretches, of which the later ones only add time."""
-    return event.type == "article.read" and event.properties.get("stretch", 1) == 1
-
-
 def _is_bot(touchpoint: Touchpoint) -> bool:
     return touchpoint.verdict is not Verdict.HUMAN
 
@@ -251,128 +186,6 @@ def _is_bot(touchpoint: Touchpoint) -> bool:
 def _counts(touchpoint: Touchpoint) -> tuple[bool, bool, bool]:
     """What the count of an article's reads depends on."""
     return touchpoint.void, touchpoint.anchor is None, _is_bot(touchpoint)
-
-
-_TOUCH_COLUMNS = (
-    "article_id",
-    "anchor",
-    "token",
-    "entered_at",
-    "reads",
-    "first_read_at",
-    "last_read_at",
-    "dwell_ms",
-    "scroll",
-    "scene",
-)
-
-
-def _record_touches(
-    connection: Connection, told: Iterable[tuple[Touchpoint, Event]], fresh: Collection[IdentifierId]
-) -> None:
-    rows: dict[tuple[str, IdentifierId, str], dict[str, Any]] = {}
-    for touchpoint, event in told:
-        key = _touch_key(touchpoint, event)
-        more = _touch(event)
-        rows[key] = _both(rows[key], more) if key in rows else more
-    new = [(*key, *row.values()) for key, row in rows.items() if key[1] in fresh]
-    copy(connection, "article_touch", _TOUCH_COLUMNS, new)
-    run(
-        connection,
-        """
-        INSERT INTO article_touch AS known (article_id, anchor, token, entered_at, reads, first_read_at, last_read_at,
-               dwell_ms, scroll, scene)
-        SELECT article_id, anchor, token, entered_at, reads, first_read_at, last_read_at, dwell_ms, scroll, scene
-          FROM json_to_recordset(:rows) AS r(article_id text, anchor uuid, token text, entered_at timestamptz,
-               reads int, first_read_at timestamptz, last_read_at timestamptz, dwell_ms bigint, scroll float8, scene text)
-        ON CONFLICT (article_id, anchor, token) DO UPDATE SET
-          entered_at = least(known.entered_at, excluded.entered_at),
-          reads = known.reads + excluded.reads,
-          first_read_at = least(known.first_read_at, excluded.first_read_at),
-          last_read_at = greatest(known.last_read_at, excluded.last_read_at),
-          dwell_ms = known.dwell_ms + excluded.dwell_ms,
-          scroll = greatest(known.scroll, excluded.scroll),
-          scene = least(known.scene, excluded.scene)
-        """,
-        [
-            {"article_id": key[0], "anchor": key[1], "token": key[2], **row}
-            for key, row in sorted(rows.items())
-            if key[1] not in fresh
-        ],
-    )
-
-
-def _touch_key(touchpoint: Touchpoint, event: Event) -> tuple[str, IdentifierId, str]:
-    assert event.article is not None
-    assert touchpoint.anchor is not None
-    return event.article.id, touchpoint.anchor, _came_by(event)
-
-
-def _came_by(event: Event) -> str:
-    if event.share is None:
-        return ""
-    return (event.share.token if event.type == "article.read" else event.share.parent_token) or ""
-
-
-def _touch(event: Event) -> dict[str, Any]:
-    is_read = event.type == "article.read"
-    return {
-        "entered_at": event.occurred_at,
-        "reads": int(_begins_read(event)),
-        "first_read_at": event.occurred_at if is_read else None,
-        "last_read_at": event.occurred_at if is_read else None,
-        "dwell_ms": int(_number(event.properties.get("dwell_ms"), DWELL_MS_MAX)),
-        "scroll": _number(event.properties.get("scroll"), 1.0),
-        "scene": event.share.scene if event.share else None,
-    }
-
-
-def _number(value: object, most: float) -> float:
-    return min(max(float(value), 0.0), most) if isinstance(value, int | float) else 0.0
-
-
-def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    firsts = [row["first_read_at"] for row in (one, other) if row["first_read_at"]]
-    lasts = [row["last_read_at"] for row in (one, other) if row["last_read_at"]]
-    scenes = [row["scene"] for row in (one, other) if row["scene"]]
-    return {
-        "entered_at": min(one["entered_at"], other["entered_at"]),
-        "reads": one["reads"] + other["reads"],
-        "first_read_at": min(firsts, default=None),
-        "last_read_at": max(lasts, default=None),
-        "dwell_ms": one["dwell_ms"] + other["dwell_ms"],
-        "scroll": max(one["scroll"], other["scroll"]),
-        "scene": min(scenes, default=None),
-    }
-
-
-def _share_key(touchpoint: Touchpoint, event: Event) -> tuple[str, IdentifierId, str]:
-    assert event.article is not None
-    assert event.share is not None
-    assert event.share.token is not None
-    assert touchpoint.anchor is not None
-    return event.share.token, touchpoint.anchor, event.article.id
-
-
-def _record_shares(connection: Connection, told: Told) -> None:
-    rows: dict[tuple[str, IdentifierId, str], datetime] = {}
-    for touchpoint, event in told:
-        key = _share_key(touchpoint, event)
-        rows[key] = min(rows.get(key, event.occurred_at), event.occurred_at)
-    run(
-        connection,
-        """
-        INSERT INTO share AS known (token, anchor, article_id, shared_at)
-        SELECT token, anchor, article_id, shared_at
-          FROM json_to_recordset(:rows) AS r(token text, anchor uuid, article_id text, shared_at timestamptz)
-         ORDER BY token, anchor
-        ON CONFLICT (token, anchor, article_id) DO UPDATE SET shared_at = least(known.shared_at, excluded.shared_at)
-        """,
-        [
-            {"token": token, "anchor": anchor, "article_id": article_id, "shared_at": at}
-            for (token, anchor, article_id), at in rows.items()
-        ],
-    )
 
 
 def listing(connection: Connection, after: tuple[datetime, str] | None, most: int) -> list[Article]:
@@ -400,6 +213,12 @@ def article(connection: Connection, article_id: str) -> Article:
 
 
 _ARTICLE = "id, title, url, topics, first_at, nameless_reads, bot_reads"
+
+
+def topics(connection: Connection, article_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """Return what each of these articles is about, where there is such a one."""
+    rows = connection.execute(text("SELECT id, topics FROM article WHERE id = ANY(:ids)"), {"ids": sorted(article_ids)})
+    return {row[0]: row[1] for row in rows}
 
 
 def _article(row: AnyRow) -> Article:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from core.identifier import IdentifierId, PersonId
-from profiles import audience, interests, levels, sources, tags, timeline, traits
+from profiles import articles, audience, interests, levels, sources, tags, timeline, traits
 from profiles.intent import Signal
 from profiles.interests import Interest
 from profiles.levels import Grounds, Level
@@ -104,7 +104,8 @@ class Describing:
     def interests(self, connection: Connection, anchors: Sequence[IdentifierId]) -> Sequence[Interest]:
         """Return the interests of the person of the identifiers *anchors*, the greatest first."""
         told = _told(connection, anchors, {"reads": Sort(self.rules.interests.points.keys(), READS_MAX)})["reads"]
-        return interests.interests(told, _topics(connection, told), self.rules.interests, self.now)
+        about = {each.body["article"]["id"] for each in told if each.body.get("article")}
+        return interests.interests(told, articles.topics(connection, about), self.rules.interests, self.now)
 
 
 def _told(
@@ -112,9 +113,3 @@ def _told(
 ) -> Mapping[str, Sequence[Signal]]:
     found = timeline.of_sorts(connection, anchors, sorts)
     return {name: [signal(entry) for entry in own] for name, own in found.items()}
-
-
-def _topics(connection: Connection, signals: Sequence[Signal]) -> Mapping[str, Sequence[str]]:
-    ids = {each.body["article"]["id"] for each in signals if each.body.get("article")}
-    rows = connection.execute(text("SELECT id, topics FROM article WHERE id = ANY(:ids)"), {"ids": sorted(ids)})
-    return {row[0]: row[1] for row in rows}

@@ -7,8 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from core.identifier import PersonId
-from profiles import audience
-from profiles.segments import facts
+from profiles import audience, touches
 from profiles.summary import Summary
 
 PATH_MAX = 50  # people of a chain that are shown: those nearest to him
@@ -38,7 +37,7 @@ def of_person(connection: Connection, person_id: PersonId, known: Summary) -> En
     at, _, said = known.entry
     assert isinstance(said, dict)
     token, article_id = said["token"], said["article_id"]
-    sharer = facts.sharer(connection, str(token), str(article_id)) if token and article_id else None
+    sharer = touches.sharer(connection, str(token), str(article_id)) if token and article_id else None
     is_touch = said["type"] in ("article.read", "article.shared")
     path = audience.path(connection, str(article_id), person_id) if article_id and is_touch else ()
     return Entrance(

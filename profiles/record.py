@@ -11,8 +11,7 @@ from sqlalchemy import Connection
 from core.identifier import IdentifierId, PersonId
 from core.log.port import PROFILE_UPDATED
 from core.outbox import Announcement
-from profiles import articles, rereading, summaries, summary, timeline
-from profiles.segments import facts
+from profiles import articles, rereading, summaries, summary, timeline, touches
 from profiles.segments import store as membership
 from profiles.touchpoint import Touchpoint
 
@@ -57,15 +56,15 @@ def replace(connection: Connection, before: Sequence[Touchpoint], after: Sequenc
     ]
     anchors = {t.anchor for pair in moved for t in pair if t.anchor is not None}
     under = rereading.under(connection, anchors)
-    links = facts.links(t.event for pair in moved for t in pair)
-    concerned = facts.claimants(connection, links)
+    links = touches.links(t.event for pair in moved for t in pair)
+    concerned = touches.claimants(connection, links)
     summaries.replace(connection, anchors, under)
     articles.replace(connection, [old for old, _ in moved], [new for _, new in moved], under)
     restated = articles.resting_on(connection, [old for old, new in moved if new.void and not old.void])
     if restated:
         articles.restate(connection, restated, rereading.naming(connection, restated))
     # Whoever's link it was stands elsewhere by what no event of his says, and what is gone cannot be found afterwards.
-    membership.recheck_now(connection, concerned | facts.claimants(connection, links))
+    membership.recheck_now(connection, concerned | touches.claimants(connection, links))
 
 
 def updates(touchpoints: Sequence[Touchpoint], person: Mapping[IdentifierId, PersonId]) -> dict[PersonId, Update]:

@@ -6,7 +6,7 @@ from ingest import mappings, questions
 from ingest.links import store as tracked_links
 from ingest.orders import polling
 from ingest.wechat import keeper
-from profiles import articles, do_not_contact, history, leads, official, people, summaries, timeline
+from profiles import articles, do_not_contact, history, leads, official, people, summaries, timeline, touches
 from profiles.segments import measuring
 from profiles.segments import store as segments
 from stitcher import directives, links, openings, reviewing, robot_evidence
@@ -37,5 +37,6 @@ __all__ = [
     "segments",
     "summaries",
     "timeline",
+    "touches",
     "tracked_links",
 ]

@@ -1,17 +1,16 @@
 """The facts that conditions look at, read for some people at once."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from core.database import array, run
-from core.event import TYPES, Event
+from core.database import array
+from core.event import TYPES
 from core.identifier import IdentifierId, PersonId
-from profiles import consent, do_not_contact, frequency, intent, people, summaries, summary, tags, timeline
-from profiles.intent import Signal
+from profiles import articles, consent, do_not_contact, frequency, intent, people, summaries, summary, tags, timeline
 from profiles.scoring import signal
 from profiles.segments import sql
 from profiles.segments.conditions import (
@@ -99,7 +98,8 @@ def of_people(
     since = now - of.window if of.window is not None else None
     told = timeline.of_types(connection, asked, of.types, since, SIGNALS_MAX) if of.types else {}
     signals = {person: [signal(entry) for entry in own] for person, own in told.items()}
-    topics = _topics(connection, signals.values()) if of.topics else {}
+    read = {each.body["article"]["id"] for own in signals.values() for each in own if each.body.get("article")}
+    topics = articles.topics(connection, read) if of.topics else {}
     brought = whom_brought(connection, ids) if of.brought else {}
     blocked = do_not_contact.among(connection, everybody) if of.blocked else frozenset()
     return {
@@ -113,12 +113,6 @@ def of_people(
         )
         for person, own in members.items()
     }
-
-
-def _topics(connection: Connection, signals: Iterable[Sequence[Signal]]) -> Mapping[str, Collection[str]]:
-    ids = {each.body["article"]["id"] for own in signals for each in own if each.body.get("article")}
-    rows = connection.execute(text("SELECT id, topics FROM article WHERE id = ANY(:ids)"), {"ids": sorted(ids)})
-    return {row[0]: row[1] for row in rows}
 
 
 def whom_brought(
@@ -157,39 +151,6 @@ _SHARERS = text(
       FROM named JOIN share USING (token, article_id) JOIN identifier AS sharer ON sharer.id = share.anchor
     """
 )
-
-
-def sharer(connection: Connection, token: str, article_id: str) -> PersonId | None:
-    """Return whose link to *article_id* the one with *token* is, where that is known."""
-    found = connection.execute(
-        text(
-            "SELECT sharer.person_id::text FROM share JOIN identifier AS sharer ON sharer.id = share.anchor"
-            " WHERE share.token = :token AND share.article_id = :id ORDER BY share.shared_at, share.anchor LIMIT 1"
-        ),
-        {"token": token, "id": article_id},
-    ).scalar()
-    return PersonId(found) if found else None
-
-
-Link = tuple[str, str]
-"""A link by its token, and the article that it leads to."""
-
-
-def links(events: Iterable[Event]) -> set[Link]:
-    """Return the links that *events* name."""
-    named = [(e.share, e.article.id) for e in events if e.share and e.article]
-    return {(token, article) for share, article in named for token in (share.token, share.parent_token) if token}
-
-
-def claimants(connection: Connection, of: Collection[Link]) -> set[PersonId]:
-    """Return everybody who calls one of these links his own."""
-    rows = run(
-        connection,
-        "SELECT DISTINCT person_id::text FROM json_to_recordset(:rows) AS r(token text, article_id text)"
-        " JOIN share USING (token, article_id) JOIN identifier ON identifier.id = share.anchor",
-        [{"token": token, "article_id": article} for token, article in sorted(of)],
-    )
-    return {PersonId(row[0]) for row in rows}
 
 
 def present(connection: Connection, ids: Collection[PersonId]) -> set[PersonId]:

@@ -19,7 +19,7 @@ from ingest.pages.scripts import script
 from ingest.pages.shares import Shares
 from ingest.pages.signature import Moment, signature
 from ingest.sealed import Seal
-from profiles.segments import facts
+from profiles import touches
 from siyu.simulators.wechat_users import WeChatUsers
 from stitcher import asking
 from stitcher.stitch import stitch
@@ -191,7 +191,7 @@ def test_nobody_takes_a_link_from_the_browser_that_has_it(collecting: Collecting
     with transaction(engine) as connection:
         stitch(connection, {each.uid: each for each in events}, SHIPPED, INDEX, NOW)
     with engine.connect() as connection:
-        owner = facts.sharer(connection, ANOTHERS, "a")
+        owner = touches.sharer(connection, ANOTHERS, "a")
         (named,) = asking.lookup(connection, [f"anonymous_id@main:{OTHER_BROWSER_ID}"], INDEX)
 
     assert owner is not None

@@ -17,10 +17,10 @@ from core.database import metadata, transaction
 from core.errors import NotFound
 from core.event import Event
 from core.identifier import PersonId
-from profiles import articles
-from profiles.articles import DWELL_MS_MAX, Article
+from profiles import articles, touches
+from profiles.articles import Article
 from profiles.audience import Audience, Reader, Stats, of_article
-from profiles.segments import facts
+from profiles.touches import DWELL_MS_MAX
 from tests.api.world import NOW, World, index
 
 DAY = NOW - timedelta(days=1)
@@ -140,9 +140,9 @@ def test_a_link_that_two_call_theirs_is_his_who_said_so_first(world: World) -> N
             for batch in batches:
                 world.take(batch)
             with transaction(world.engine) as connection:
-                assert facts.sharer(connection, "s", "a") == world.person("user_id:A")
-                assert facts.sharer(connection, "s", "b") is None
-                assert facts.sharer(connection, "t", "a") is None
+                assert touches.sharer(connection, "s", "a") == world.person("user_id:A")
+                assert touches.sharer(connection, "s", "b") is None
+                assert touches.sharer(connection, "t", "a") is None
 
 
 def test_a_link_to_another_article_brings_nobody_to_this_one(world: World) -> None:
