@@ -12,6 +12,7 @@ from profiles.segments.rulesets import Kind, RuleSet
 
 def add(connection: Connection, rules: RuleSet, by: str, now: datetime) -> None:
     """Define *rules*. Raises `InvalidEvent` where they refer to what is not there, and `Refused` where the name is taken."""
+    store.lock(connection)
     rulesets.conditions(rules, store.standing_sets(connection))
     store.add(connection, rules, by, now)
 
@@ -21,6 +22,7 @@ def change(connection: Connection, rules: RuleSet, version: int | None, by: str,
 
     Raises as `add`, and `NotFound`; also where others, which refer to these, would come to nothing.
     """
+    store.lock(connection)
     others = {**store.standing_sets(connection), rules.name: rules}
     for each in others.values():
         rulesets.conditions(each, others)
@@ -30,6 +32,7 @@ def change(connection: Connection, rules: RuleSet, version: int | None, by: str,
 
 def remove(connection: Connection, name: str, kinds: Collection[Kind], by: str, now: datetime) -> None:
     """Remove what is called *name*. Raises `NotFound`, and `Refused` while others refer to it."""
+    store.lock(connection)
     referring = _referring(name, store.standing_sets(connection))
     store.one(connection, name, kinds)
     if referring:

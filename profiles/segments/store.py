@@ -83,6 +83,11 @@ class Move:
     after: str | None
 
 
+def lock(connection: Connection) -> None:
+    """Keep others from defining anything until this transaction ends: two who refer to one another would be a circle."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('siyu.rule_set'))"))
+
+
 def all_sets(connection: Connection) -> Mapping[str, Stored]:
     """Return all rule sets by name, those to be forgotten too."""
     rows = connection.execute(text(f"SELECT {_COLUMNS} FROM rule_set ORDER BY name"))  # noqa: S608 - no value in it
