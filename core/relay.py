@@ -19,9 +19,10 @@ from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.log.port import Log, Record
 from core.outbox import Announcement
-from core.session import Session
+from core.session import Session, turns
 
 SINK = "log"
+LOCK = "siyu.relay"
 READ_ROWS_MAX = 100
 RETENTION = timedelta(days=7)  # a reader of the outbox that was away for longer begins anew
 WAIT_SECONDS = 0.5  # for rows whose notice came before an older transaction let them be read
@@ -52,7 +53,7 @@ class Relay:
     def drain(self) -> int:
         """Relay all that can be read, and return how much it was: none while another relay is at it."""
         with Session(self._engine, outbox.CHANNEL) as session:
-            return self._relay(session, Event()) if session.try_lock("siyu.relay") else 0
+            return self._relay(session, Event()) if session.try_lock(LOCK) else 0
 
     def trim(self, older_than: timedelta = RETENTION) -> int:
         """Remove what every sink has passed and is older than that, and return how many rows it was."""
@@ -60,16 +61,12 @@ class Relay:
             return self._trim(session, older_than)
 
     def _follow(self, session: Session, stop: Event) -> None:
-        is_alone = False
         trim_at = self._clock()
-        while not stop.is_set():
-            is_alone = is_alone or session.try_lock("siyu.relay")
-            if is_alone:
-                self._relay(session, stop)
-                if self._clock() >= trim_at:
-                    self._trim(session, RETENTION)
-                    trim_at = self._clock() + TRIM_EVERY
-            session.wait(WAIT_SECONDS)
+        for _ in turns(session, LOCK, stop, WAIT_SECONDS):
+            self._relay(session, stop)
+            if self._clock() >= trim_at:
+                self._trim(session, RETENTION)
+                trim_at = self._clock() + TRIM_EVERY
 
     def _relay(self, session: Session, stop: Event) -> int:
         # All of it through the session that holds the lock: who has lost it neither reads on nor moves the position.

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 from typing import Any, Self, cast
 from zlib import crc32
 
@@ -80,6 +81,22 @@ class Session:
 
     def __exit__(self, *reason: object) -> None:
         self.close()
+
+
+def turns(session: Session, lock: str, stop: Event, wait_seconds: float) -> Iterator[int]:
+    """Yield the number of each turn, from 0, of whoever alone does something: once no other session has *lock*, and then at every
+    piece of news, or when the time is over, until *stop* is set.
+
+    Whoever comes first keeps the lock for as long as *session* lives. Raises `Unavailable` when it is lost.
+    """
+    number = 0
+    is_alone = False
+    while not stop.is_set():
+        is_alone = is_alone or session.try_lock(lock)
+        if is_alone:
+            yield number
+            number += 1
+        session.wait(wait_seconds)
 
 
 def lock_key(name: str) -> int:

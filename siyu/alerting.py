@@ -28,7 +28,7 @@ from core.errors import InvalidEvent, NotFound, Overloaded, Unavailable
 from core.identifier import PersonId
 from core.log.port import INTENT_ALERT
 from core.outbox import Announcement, Cursor
-from core.session import Session
+from core.session import Session, turns
 from ingest.pace import Bucket
 from profiles import alert, people, profile
 from profiles.alert import Alert
@@ -92,12 +92,8 @@ class Alerting:
             return self._tell(session, Event())
 
     def _follow(self, session: Session, stop: Event) -> None:
-        is_alone = False
-        while not stop.is_set():
-            is_alone = is_alone or session.try_lock(f"siyu.{self.sink}")
-            if is_alone:
-                self._tell(session, stop)
-            session.wait(WAIT_SECONDS)
+        for _ in turns(session, f"siyu.{self.sink}", stop, WAIT_SECONDS):
+            self._tell(session, stop)
 
     @property
     def sink(self) -> str:

@@ -22,7 +22,7 @@ from core.errors import Contended, InvalidEvent, Unavailable, Unstorable
 from core.identifier import PersonId
 from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
 from core.outbox import Announcement, Cursor, Row
-from core.session import Session
+from core.session import Session, turns
 from profiles import leads
 from profiles.intent import Intent
 from profiles.scoring import Scoring
@@ -34,6 +34,7 @@ from profiles.segments.store import Move, Stored
 from profiles.segments.telling import Reason
 
 SINK = "segments"
+LOCK = "siyu.segments"
 READ_ROWS_MAX = 100
 PEOPLE_MAX = 500  # looked at in one transaction
 WAIT_SECONDS = 0.5
@@ -63,6 +64,21 @@ class _Live:
         return any(isinstance(leaf, Brought) for each in self.asked for leaf in leaves(each))
 
 
+class _Known:
+    """All rule sets as they are *stored*, and the conditions of those that stay, with nothing in them by name."""
+
+    def __init__(self, stored: Mapping[str, Stored]) -> None:
+        self.stored = stored
+        self.sets = {name: each.rules for name, each in stored.items() if not each.is_removed}
+        self.conditions = {name: rulesets.conditions(each, self.sets) for name, each in self.sets.items()}
+
+    @property
+    def live(self) -> _Live:
+        """Those that everybody was looked at by."""
+        names = [name for name, each in self.stored.items() if each.is_live]
+        return _Live({name: self.sets[name] for name in names}, {name: self.conditions[name] for name in names})
+
+
 class Watch:
     """Keeps memberships in the database of *engine*; whose intent reaches one of *thresholds* is announced, and has a lead."""
 
@@ -88,20 +104,16 @@ class Watch:
     def drain(self) -> int:
         """Look at all that is to be looked at by now, and return at how many people that was."""
         with Session(self._engine, outbox.CHANNEL) as session:
-            if not session.try_lock("siyu.segments"):
+            if not session.try_lock(LOCK):
                 return 0
             self._begin()
             return self._turn(Event())
 
     def _follow(self, session: Session, stop: Event) -> None:
-        is_alone = False
-        while not stop.is_set():
-            if not is_alone and session.try_lock("siyu.segments"):
-                is_alone = True
+        for number in turns(session, LOCK, stop, WAIT_SECONDS):
+            if number == 0:
                 self._begin()
-            if is_alone:
-                self._turn(stop)
-            session.wait(WAIT_SECONDS)
+            self._turn(stop)
 
     def _begin(self) -> None:
         """Begin with what is announced from now on, where nobody has watched before, and with the thresholds as they are."""
@@ -117,32 +129,33 @@ class Watch:
             store.refill_judged_otherwise(connection, self._rules.fingerprint)
 
     def _turn(self, stop: Event) -> int:
-        with transaction(self._engine) as connection:
-            self._refresh(connection, store.all_sets(connection))
-            known = store.all_sets(connection)
-        sets = {name: each.rules for name, each in known.items() if not each.is_removed}
-        for name, each in known.items():
-            if not each.is_live and self._refused.get(name) != each.version:
-                self._try_to_fill(each, sets)
-        with transaction(self._engine) as connection:
-            live = self._live(store.all_sets(connection))
+        known = self._known()
+        unfilled = {name: each for name, each in known.stored.items() if self._is_to_be_filled(each)}
+        for name, each in unfilled.items():
+            self._try_to_fill(each, known.conditions.get(name, ()))
+        live = self._known().live if unfilled else known.live
         return self._follow_changes(live, stop) + self._follow_time(live, stop)
 
-    def _refresh(self, connection: Connection, known: Mapping[str, Stored]) -> None:
-        """Let everybody be looked at anew by those who ask how buyers compare, where buyers as a whole are others by now."""
-        sets = {name: each.rules for name, each in known.items() if not each.is_removed}
-        asked = {name: measuring.currencies(rulesets.conditions(each, sets)) for name, each in sets.items()}
+    def _known(self) -> _Known:
+        """Return all rule sets; those that ask how buyers compare are to be filled anew where buyers are others by now."""
+        with transaction(self._engine) as connection:
+            known = _Known(store.all_sets(connection))
+            asked = {name: measuring.currencies(own) for name, own in known.conditions.items()}
+            changed = self._refreshed(connection, set().union(*asked.values()))
+            if not changed:
+                return known
+            store.refill(connection, [name for name, own in asked.items() if not own.isdisjoint(changed)])
+            return _Known(store.all_sets(connection))
+
+    def _refreshed(self, connection: Connection, currencies: Collection[str]) -> set[str]:
         try:
-            changed = measuring.refresh(connection, set().union(*asked.values()), self._clock())
+            return measuring.refresh(connection, currencies, self._clock()) if currencies else set()
         except InvalidEvent as error:
             _logger.error("segments.buyers", reason=str(error))
-            changed = set()
-        store.refill(connection, [name for name, own in asked.items() if not own.isdisjoint(changed)])
+            return set()
 
-    def _live(self, known: Mapping[str, Stored]) -> _Live:
-        sets = {name: each.rules for name, each in known.items() if not each.is_removed}
-        live = {name: sets[name] for name, each in known.items() if each.is_live}
-        return _Live(live, {name: rulesets.conditions(each, sets) for name, each in live.items()})
+    def _is_to_be_filled(self, of: Stored) -> bool:
+        return not of.is_live and self._refused.get(of.rules.name) != of.version
 
     # Those who changed, and those whose time has come
 
@@ -193,18 +206,18 @@ class Watch:
 
     # Everybody, by rules that are new
 
-    def _try_to_fill(self, of: Stored, others: Mapping[str, RuleSet]) -> None:
+    def _try_to_fill(self, of: Stored, conditions: Sequence[Condition]) -> None:
         """Apply a rule set to everybody, or leave it until it is another one: what one asks must not stop the others."""
         try:
-            self._fill(of, others)
+            self._fill(of, conditions)
         except (InvalidEvent, Unstorable) as error:
             self._refused[of.rules.name] = of.version
             _logger.error("segments.refused", name=of.rules.name, version=of.version, reason=str(error))
 
-    def _fill(self, of: Stored, others: Mapping[str, RuleSet]) -> None:
-        """Apply a rule set to everybody: read in one state of the database that holds nobody up, written part by part."""
+    def _fill(self, of: Stored, conditions: Sequence[Condition]) -> None:
+        """Apply a rule set with these *conditions* (none: it is removed) to everybody: read in one state of the database that
+        holds nobody up, written part by part."""
         now = self._clock()
-        conditions = [] if of.is_removed else rulesets.conditions(of.rules, others)
         with transaction(self._engine) as connection:
             by = measuring.measure(connection, conditions, self._rules, now)
         for part in everybody.differences(self._engine, of.rules, conditions, by):
