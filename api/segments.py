@@ -135,7 +135,7 @@ def paged(
     found = store.members(connection, name, band, PersonId(after) if after else None, asked.limit + 1)  # type: ignore[arg-type]
     kept, following = pages.cut(found, asked.limit, lambda last: last.person)
     cards = profile.cards(connection, [place.person for place in kept])
-    told = [segments_shown.member(place, cards[place.person], clear=clear) for place in kept if place.person in cards]
+    told = segments_shown.members(kept, cards, clear=clear)
     return asked.answer_either(told, following, segments_shown.MEMBERS_SHEET)
 
 

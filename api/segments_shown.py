@@ -78,6 +78,11 @@ def member(place: Place, card: Card, *, clear: bool) -> shapes.MemberOut:
     )
 
 
+def members(of: Sequence[Place], cards: Mapping[PersonId, Card], *, clear: bool) -> list[shapes.MemberOut]:
+    """Show those who stand somewhere, where there is a card of them: one may be somebody else's since."""
+    return [member(place, cards[place.person], clear=clear) for place in of if place.person in cards]
+
+
 def places(of: Mapping[str, Place], sets: Mapping[str, RuleSet]) -> list[shapes.PlaceOut]:
     """Show where somebody stands, by name."""
     return [

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from api import segments_shown
+from api.segment_schemas import MemberOut
 from core.identifier import PersonId
 from profiles import profile
 from profiles.segments import store
@@ -30,12 +31,15 @@ FORM = Form(
 
 
 def rows(connection: Connection, name: str, band: str | None, *, clear: bool) -> Iterator[Mapping[str, Any]]:
-    """Return a row for each of them, by id, as the API lists them."""
+    """Return a row for each of them, by id."""
+    return (each.model_dump() for each in members(connection, name, band, clear=clear))
+
+
+def members(connection: Connection, name: str, band: str | None, *, clear: bool) -> Iterator[MemberOut]:
+    """Return each of them, by id, as the API lists them."""
     for places in _pages(connection, name, band):
         cards = profile.cards(connection, [place.person for place in places])
-        for place in places:
-            if place.person in cards:
-                yield segments_shown.member(place, cards[place.person], clear=clear).model_dump()
+        yield from segments_shown.members(places, cards, clear=clear)
 
 
 def ids(connection: Connection, name: str, band: str | None) -> Iterator[PersonId]:

@@ -1,6 +1,5 @@
 """`siyu segment`: who is in which segment, by what condition, and who would be by another."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -9,20 +8,17 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
-from api import segment_schemas, segments_shown, table
+from api import segments_shown, table
+from api.exporting import segment
 from api.reading import reading
 from api.segments import SEGMENTS, is_one
 from core.event import first_fault
-from core.identifier import PersonId
-from profiles import profile
 from profiles.segments import everybody, measuring, rulesets, store
 from profiles.segments.conditions import Condition, Tree
 from siyu.system import opened
 from siyu.terminal import answering, fail, out, say, write_json, write_table
 
 app = typer.Typer(help="Ask who is in a segment.", no_args_is_help=True)
-
-PAGE_PEOPLE_MAX = 1_000
 
 Name = Annotated[str, typer.Argument(help="the name of a segment")]
 AsJson = Annotated[bool, typer.Option("--json")]
@@ -85,21 +81,11 @@ def export(
     """Write everybody who is in a segment, as the watch over it knows them: as JSON, one a line, or as a CSV file."""
     with opened() as system, answering(), reading(system.engine) as connection:
         store.one(connection, name, SEGMENTS)
-        members = _members(connection, name, clear=clear)
+        members = list(segment.members(connection, name, None, clear=clear))
     if csv:
         csv.write_bytes(table.file(segments_shown.MEMBERS_SHEET, members))
     else:
         write_json(each.model_dump(mode="json") for each in members)
-
-
-def _members(connection: Connection, name: str, *, clear: bool) -> Sequence[segment_schemas.MemberOut]:
-    found: list[segment_schemas.MemberOut] = []
-    after: PersonId | None = None
-    while places := store.members(connection, name, None, after, PAGE_PEOPLE_MAX):
-        cards = profile.cards(connection, [place.person for place in places])
-        found += [segments_shown.member(p, cards[p.person], clear=clear) for p in places if p.person in cards]
-        after = places[-1].person
-    return found
 
 
 def _condition(connection: Connection, name: str | None, when: Path | None) -> Condition:
