@@ -21,27 +21,12 @@ from siyu.simulators.mini_program import MiniProgramUsers
 from stitcher import graph
 from stitcher.rules import shipped
 from tests.ingest import signed
-from tests.ingest.attacks import (
-    BOMB,
-    CHANNELS,
-    COLLECTORS,
-    DEEP,
-    GBK,
-    KEY,
-    ORDER,
-    OVERHEARD,
-    VALUES,
-    Attack,
-    Collector,
-    Right,
-    Sent,
-    channels,
-    shopify,
-    users,
-)
+from tests.ingest.attacked import CHANNELS, COLLECTORS, channels, users
+from tests.ingest.attacks import BOMB, DEEP, GBK, OVERHEARD, Attack, Collector, Right, Sent
 from tests.ingest.collecting import Collecting
 from tests.ingest.given import INDEX, NOW
 from tests.ingest.loopback import listening
+from tests.ingest.senders import KEY, ORDER, VALUES, shopify
 
 RULES = shipped()
 GZIP_BOMB = gzip.compress(bytes(64 << 20))
