@@ -2,94 +2,40 @@
 
 import csv
 import io
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import httpx
-import orjson
 import pyarrow.parquet as pq
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Engine, text
 
-from api.exporting import exporter, sources
-from api.exporting.exporter import Exporter
-from core import jobs
 from core.database import transaction
 from core.directive import Kind
-from core.errors import NotFound
 from core.identifier import parse
 from core.keys import Scope
-from core.session import Session
 from profiles import intent, platforms, traits
 from profiles.segments.judging import Rules
 from profiles.segments.watching import Watch
 from stitcher import rebuild
 from tests.api.client import asking
+from tests.api.exporting import (
+    ARTICLE,
+    COOKIE,
+    MAIL,
+    PHONE,
+    fetched,
+    impatient,
+    lived_in,
+    made,
+)
 from tests.api.world import INDEX, NOW, RULES, World
 
-PHONE, MAIL, COOKIE = "phone:+8613912345678", "email:li@example.com", "anonymous_id@h5:c1"
-ARTICLE = {"id": "a-1", "title": "秋季选型指南"}
-PATIENCE_SECONDS = 20.0
+__all__ = ["impatient", "lived_in"]  # fixtures
 
-
-@contextmanager
-def exporting(engine: Engine, now: datetime = NOW) -> Iterator[threading.Event]:
-    """Let a process make exports."""
-    stop = threading.Event()
-    thread = threading.Thread(target=Exporter(engine, intent.shipped(), lambda: now).run, args=(stop,))
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join()
-
-
-def made(client: httpx.Client, engine: Engine, **asked: Any) -> dict[str, Any]:
-    """Ask for an export, have it made, and return what became of it."""
-    answer = client.post("/v1/exports", json=asked)
-    assert answer.status_code == 202, answer.text
-    with exporting(engine):
-        return awaited(client, answer.headers["location"])
-
-
-def awaited(client: httpx.Client, address: str) -> dict[str, Any]:
-    until = time.monotonic() + PATIENCE_SECONDS
-    while (job := dict(client.get(address).json()))["status"] in ("queued", "running"):
-        assert time.monotonic() < until, job
-        time.sleep(0.02)
-    return job
-
-
-def fetched(client: httpx.Client, engine: Engine, **asked: Any) -> list[dict[str, Any]]:
-    """The rows of an export as NDJSON."""
-    job = made(client, engine, format="ndjson", **asked)
-    assert job["status"] == "done", job
-    return [orjson.loads(line) for line in client.get(job["result"]).content.splitlines()]
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that ends does not wait for news first."""
-    monkeypatch.setattr(exporter, "WAIT_SECONDS", 0.02)
-
-
-@pytest.fixture
-def lived_in(world: World) -> World:
-    """Li, whose phone and mail we have, reads an article, shares it, and says yes to texts; a stranger reads it by his link."""
-    world.happens(PHONE, MAIL, type="form.submitted", properties={"name": "李雷", "city": "上海"})
-    world.happens(PHONE, type="consent.given", channel="sms", properties={"purpose": "marketing"}, minute=1)
-    world.happens(PHONE, type="article.read", article=ARTICLE, minute=2)
-    world.happens(PHONE, type="article.shared", article=ARTICLE, share={"token": "s1"}, minute=3)
-    world.happens(COOKIE, type="article.read", article=ARTICLE, share={"token": "s1"}, minute=4)
-    world.happens("user_id:robot-in-the-hall", properties={"bot": True}, minute=5)
-    return world
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def test_an_export_is_queued_and_says_what_was_asked(marketer: httpx.Client) -> None:
@@ -319,129 +265,6 @@ def test_every_fetching_of_what_is_clear_is_written_down(
 
     assert [(look["what"], look["count"]) for look in looks] == [("export of events", 1)] * 2
     assert (looks[0]["filters"]["filters"]["channel"], looks[0]["filters"]["job"]) == ("sms", clear["id"])
-
-
-# Of its running
-
-
-def test_a_job_whose_process_died_is_taken_up_again(lived_in: World, sales: httpx.Client) -> None:
-    address = sales.post("/v1/exports", json={"what": "people"}).headers["location"]
-    with Session(lived_in.engine, jobs.CHANNEL) as dying:
-        taken = jobs.take(dying, NOW)
-        assert taken
-        with exporting(lived_in.engine):
-            time.sleep(0.2)
-            assert sales.get(address).json()["status"] == "running"
-            dying.close()
-
-            job = awaited(sales, address)
-
-    assert job["status"] == "done"
-    with transaction(lived_in.engine) as connection, pytest.raises(jobs.Overtaken):
-        jobs.report(connection, taken, 1, 1)
-
-
-def test_a_job_that_kills_whoever_takes_it_fails_at_last(lived_in: World, sales: httpx.Client) -> None:
-    address = sales.post("/v1/exports", json={"what": "people"}).headers["location"]
-    for _ in range(jobs.ATTEMPTS_MAX):
-        with Session(lived_in.engine, jobs.CHANNEL) as dying:
-            assert jobs.take(dying, NOW)
-
-    with exporting(lived_in.engine):
-        job = awaited(sales, address)
-
-    assert (job["status"], job["error"]) == ("failed", "it was begun again and again, and never ended")
-
-
-def test_two_processes_make_each_export_once(lived_in: World, sales: httpx.Client) -> None:
-    addresses = [sales.post("/v1/exports", json={"what": "people"}).headers["location"] for _ in range(6)]
-
-    with exporting(lived_in.engine), exporting(lived_in.engine):
-        done = [awaited(sales, address) for address in addresses]
-
-    assert {job["status"] for job in done} == {"done"}
-    with transaction(lived_in.engine) as connection:
-        assert connection.execute(text("SELECT sum(attempts) FROM job")).scalar_one() == 6
-
-
-def test_what_is_being_made_when_the_process_ends_is_put_back(
-    lived_in: World, sales: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exporter, "REPORT_ROWS", 1)
-    address = sales.post("/v1/exports", json={"what": "events"}).headers["location"]
-    with exporting(lived_in.engine) as stop:
-        monkeypatch.setattr(jobs, "report", lambda *_: stop.set())
-
-    job = sales.get(address).json()
-    assert (job["status"], job["started_at"]) == ("queued", None)
-
-
-def test_an_export_that_is_too_large_says_so(
-    lived_in: World, sales: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exporter, "RESULT_BYTES_MAX", -1)
-
-    job = made(sales, lived_in.engine, what="people")
-
-    assert job["status"] == "failed"
-    assert "ask for a part of it" in job["error"]
-
-
-def test_an_error_that_nobody_foresaw_is_that_of_its_export_only(
-    lived_in: World, sales: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with transaction(lived_in.engine) as connection:
-        broken = jobs.ask(connection, "key", {"what": "no such thing"}, NOW, is_clear=False)
-
-    assert made(sales, lived_in.engine, what="people")["status"] == "done"
-    with transaction(lived_in.engine) as connection:
-        assert jobs.found(connection, broken.id).status is jobs.Status.FAILED
-
-
-def test_who_was_overtaken_while_it_failed_goes_on_to_the_next(
-    lived_in: World, sales: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    address = sales.post("/v1/exports", json={"what": "people"}).headers["location"]
-    found = sources.source
-
-    def overtaken(*asked: Any) -> Any:
-        with transaction(lived_in.engine) as connection:
-            connection.execute(text("UPDATE job SET attempts = attempts + 1"))
-        monkeypatch.setattr(sources, "source", found)
-        raise NotFound("gone")
-
-    monkeypatch.setattr(sources, "source", overtaken)
-
-    with exporting(lived_in.engine):
-        assert awaited(sales, address)["status"] == "done"
-
-
-def test_no_more_wait_than_can(sales: httpx.Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "WAITING_MAX", 1)
-    assert sales.post("/v1/exports", json={"what": "people"}).status_code == 202
-
-    answer = sales.post("/v1/exports", json={"what": "people"})
-
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
-
-
-def test_a_file_comes_in_parts_and_is_forgotten_after_a_day(
-    lived_in: World, sales: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "PART_BYTES_MAX", 100)
-    job = made(sales, lived_in.engine, what="people", format="parquet")
-    content = sales.get(job["result"]).content
-    assert len(content) == job["size_bytes"] > 100
-    assert pq.read_table(io.BytesIO(content)).num_rows == 2
-    assert job["expires_at"] == (NOW + jobs.KEPT).isoformat().replace("+00:00", "Z")
-
-    with exporting(lived_in.engine, NOW + jobs.KEPT + timedelta(seconds=1)):
-        until = time.monotonic() + PATIENCE_SECONDS
-        while sales.get(job["result"]).status_code != 404:
-            assert time.monotonic() < until
-
-    with transaction(lived_in.engine) as connection:
-        assert connection.execute(text("SELECT count(*) FROM job_part")).scalar_one() == 0
 
 
 @pytest.mark.parametrize("seed", range(2))
