@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.metrics_schemas import Figure, LeftOutOut
 from core.event import Type
 from profiles.metrics.funnel import STEPS_MAX
-from profiles.segments.conditions import Path
-from profiles.values import Value
+from profiles.values import Path, Value
 
 CONDITIONS_MAX = 10
 WITHIN_DAYS_MAX = 400

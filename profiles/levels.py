@@ -19,7 +19,7 @@ from core.event import EventUid
 from core.identifier import Identifier
 from profiles.consent import Way
 from profiles.intent import Signal
-from profiles.segments.judging import orders
+from profiles.payments import orders
 from profiles.summary import Summary
 
 MEMBERSHIP = "member_id"

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from core.errors import InvalidEvent
 from core.event import Trust
 from core.identifier import PersonId
-from profiles.segments import sql
+from profiles import relations
 from profiles.tags import SAYABLE, TAG_LENGTH_MAX, TYPE, Kind, expiry
 
 DIFFERENT_MAX = 100_000  # kinds, names and ends of tags
@@ -46,7 +46,7 @@ def counts(connection: Connection, kind: Kind | None, now: datetime) -> Sequence
     return [Borne(*named, number) for named, number in sorted(people.items())]
 
 
-_TAG, _KIND, _ENDS = (sql.text_at(f"'{{properties,{name}}}'") for name in ("tag", "kind", "expires_at"))
+_TAG, _KIND, _ENDS = (relations.text_at(f"'{{properties,{name}}}'") for name in ("tag", "kind", "expires_at"))
 _REMOVED = "coalesce(json_typeof(body #> '{properties,removed}') = 'boolean' AND body #>> '{properties,removed}' = 'true', false)"
 
 # The last word on each tag of each person. What reads as a time is decided where events are read, so ends are told as they stand.
@@ -55,7 +55,7 @@ _LAST = f"""
       FROM (SELECT person_id, occurred_at, uid, {_TAG} AS name, {_ENDS} AS ends, {_REMOVED} AS removed,
                    CASE WHEN {_KIND} = ANY(:sayable) THEN {_KIND}
                         WHEN body ->> 'trust' = '{Trust.IMPORT}' THEN '{Kind.IMPORTED}' ELSE '{Kind.STATED}' END AS kind
-              FROM {sql.OWN} WHERE type = '{TYPE}') AS told
+              FROM {relations.OWN} WHERE type = '{TYPE}') AS told
      WHERE length(name) <= {TAG_LENGTH_MAX} AND (CAST(:kind AS text) IS NULL OR kind = CAST(:kind AS text))
      ORDER BY person_id, kind, name, occurred_at DESC, removed DESC, uid DESC
 """  # noqa: S608 - no value in it

@@ -8,6 +8,13 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, StringConstraints
 
 VALUES_MAX = 200  # named by one condition
+# A step that is a number could be a place in a list, which an event's fields are not looked for in.
+Path = Annotated[
+    str,
+    StringConstraints(
+        max_length=256, pattern=r"^[^.{}\",\\]*[^.{}\",\\0-9-][^.{}\",\\]*(\.[^.{}\",\\]*[^.{}\",\\0-9-][^.{}\",\\]*)*$"
+    ),
+]
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 

@@ -18,7 +18,7 @@ from profiles import sharetree
 from profiles.metrics.deeds import NOBODY, NOTHING, Told, Whole, Words, in_order
 from profiles.metrics.spread import Spread, spread
 from profiles.purchases import LeftOut, number_of
-from profiles.segments.sql import SUMMARIES, is_as
+from profiles.relations import SUMMARIES, is_as
 from profiles.sharetree import Touch
 from profiles.summary import stamp
 from profiles.values import Value

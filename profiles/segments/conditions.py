@@ -16,7 +16,7 @@ from profiles.consent import ADDRESSES, MARKETING
 from profiles.frequency import SENDING
 from profiles.rfm import FIFTHS
 from profiles.tags import TAG_LENGTH_MAX
-from profiles.values import VALUES_MAX, Value
+from profiles.values import VALUES_MAX, Path, Value
 
 DEPTH_MAX = 10
 LEAVES_MAX = 50
@@ -25,13 +25,6 @@ DAYS_MAX = 3_650
 
 Count = Annotated[int, Field(ge=0, le=COUNT_MAX)]
 Days = Annotated[float, Field(gt=0, le=DAYS_MAX)]
-# A step that is a number could be a place in a list, which an event's fields are not looked for in.
-Path = Annotated[
-    str,
-    StringConstraints(
-        max_length=256, pattern=r"^[^.{}\",\\]*[^.{}\",\\0-9-][^.{}\",\\]*(\.[^.{}\",\\]*[^.{}\",\\0-9-][^.{}\",\\]*)*$"
-    ),
-]
 
 
 class _Frozen(BaseModel):

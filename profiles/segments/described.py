@@ -10,9 +10,8 @@ from itertools import groupby
 from sqlalchemy import Connection, text
 
 from core.identifier import PersonId
-from profiles import tagged, tags, traits
+from profiles import relations, tagged, tags, traits
 from profiles.intent import Signal
-from profiles.segments import sql
 from profiles.segments.conditions import Condition, Tagged, Trait, leaves
 from profiles.segments.judging import Measure, soonest
 from profiles.traits import Statement
@@ -58,5 +57,5 @@ def _stated(connection: Connection, by: Measure) -> Iterator[tuple[PersonId, lis
 
 _STATED = text(
     "SELECT person_id::text AS person, uid::text, type, channel, occurred_at, body"  # noqa: S608 - no value in it
-    f" FROM {sql.OWN} WHERE type = ANY(:types) ORDER BY person_id"
+    f" FROM {relations.OWN} WHERE type = ANY(:types) ORDER BY person_id"
 )

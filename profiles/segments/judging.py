@@ -5,7 +5,6 @@ fades: *until* says when to look again. It is never too late; it may be too earl
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from typing import cast
 from core.identifier import Identifier, PersonId
 from profiles import consent, frequency, intent, tags, traits
 from profiles.intent import Signal
+from profiles.payments import orders
 from profiles.purchases import ZONE, number_of
 from profiles.rfm import Fifths
 from profiles.segments.conditions import (
@@ -39,7 +39,7 @@ from profiles.segments.conditions import (
     Trait,
     Windowed,
 )
-from profiles.summary import PAID, REFUNDED, Summary
+from profiles.summary import Summary
 from profiles.values import Value, at_path
 
 STEP_MIN = timedelta(minutes=1)  # how soon a fading score is looked at again at the earliest
@@ -262,31 +262,6 @@ def _rfm(condition: Rfm, facts: Facts, by: Measure) -> Verdict:
     wanted = (condition.recency, condition.frequency, condition.monetary)
     found = dict(zip(("recency", "frequency", "monetary"), scored, strict=True))
     return Verdict(condition, all(w.holds(s) for w, s in zip(wanted, scored, strict=True)), found=found)
-
-
-def orders(signals: Iterable[Signal], currency: str) -> Sequence[tuple[datetime, int]]:
-    """Return when each order among *signals* was paid first, and what was paid less what was paid back, as `profiles.orders`."""
-    told: dict[str, list[Signal]] = defaultdict(list)
-    for each in signals:
-        order = each.body.get("order") if each.type in (*PAID, REFUNDED) else None
-        if order and order["currency"] == currency:
-            told[order["id"]].append(each)
-    found = []
-    for own in told.values():
-        paid = [each for each in own if each.type != REFUNDED]
-        amount = sum(_amount(each) if each.type != REFUNDED else -_amount(each) for each in own)
-        if paid and (len(paid) == len(own) or amount > 0):
-            found.append((min(_paid_at(each) for each in paid), amount))
-    return found
-
-
-def _amount(signal: Signal) -> int:
-    return int(signal.body["order"]["amount"])
-
-
-def _paid_at(signal: Signal) -> datetime:
-    claimed = signal.body.get("claimed_at") if signal.body["trust"] != "browser" else None
-    return min(signal.occurred_at, datetime.fromisoformat(claimed)) if claimed else signal.occurred_at
 
 
 def _seen(condition: Seen, facts: Facts, now: datetime) -> Verdict:

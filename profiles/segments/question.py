@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from core.identifier import PersonId
-from profiles import consent, frequency, intent
+from profiles import consent, frequency, intent, relations
 from profiles.purchases import ZONE
 from profiles.rfm import Fifths
 from profiles.segments import sql
@@ -174,7 +174,7 @@ class Question:
 
     def _did(self, condition: Did) -> str:
         wanted = [
-            f"({sql.is_as(f'body #> {self._path(path)}', value, self._given)})"
+            f"({relations.is_as(f'body #> {self._path(path)}', value, self._given)})"
             for path, value in condition.where.items()
         ]
         if condition.types:
@@ -184,7 +184,9 @@ class Question:
         if condition.window is not None:  # said here too, so that fewer bodies are looked into
             window = self._given(condition.window)
             wanted.append(f"occurred_at > CAST(:now AS timestamptz) - CAST({window} AS interval)")
-        return f"SELECT person_id AS person, occurred_at AS at FROM {sql.OWN} WHERE {' AND '.join(wanted) or 'true'}"  # noqa: S608 - no value in it
+        return (
+            f"SELECT person_id AS person, occurred_at AS at FROM {relations.OWN} WHERE {' AND '.join(wanted) or 'true'}"  # noqa: S608 - no value in it
+        )
 
     def _path(self, path: str) -> str:
         return f"CAST({self._given('{' + path.replace('.', ',') + '}')} AS text[])"
@@ -208,14 +210,14 @@ class Question:
 
     def _messaged(self, condition: Messaged) -> str:
         types = self._given(list(frequency.SENDING[condition.channel]))
-        named = ", ".join(sql.text_at(f"'{{properties,{name}}}'") for name in frequency.MESSAGE_IDS)
+        named = ", ".join(relations.text_at(f"'{{properties,{name}}}'") for name in frequency.MESSAGE_IDS)
         purpose = "true"
         if condition.purpose is not None:
             said = "body #> '{properties,purpose}'"
             purpose = f"""(coalesce(json_typeof({said}), '') <> 'string'
                            OR body #>> '{{properties,purpose}}' = {self._given(condition.purpose)})"""
         return f"""
-            SELECT person_id AS person, min(occurred_at) AS at FROM {sql.OWN} WHERE type = ANY({types}) AND {purpose}
+            SELECT person_id AS person, min(occurred_at) AS at FROM {relations.OWN} WHERE type = ANY({types}) AND {purpose}
              GROUP BY person_id, body ->> 'source', coalesce({named}, uid::text)
         """  # noqa: S608 - no value in it
 
@@ -294,7 +296,7 @@ class Question:
 
     def _rule(self, rule: intent.Rule, since: str) -> str:
         conditions = [
-            f"({sql.is_as(f'body #> {self._path(path)}', condition, self._given)})"
+            f"({relations.is_as(f'body #> {self._path(path)}', condition, self._given)})"
             for path, condition in rule.conditions.items()
         ]
         age = "CAST(greatest(extract(epoch FROM CAST(:now AS timestamptz) - occurred_at), 0) / 86400.0 AS float8)"
@@ -307,7 +309,7 @@ class Question:
         ]
         return f"""
             SELECT person_id AS person, min(occurred_at) AS first_at, greatest(-{cap}, least({cap}, {points})) AS points
-              FROM {sql.OWN} WHERE {" AND ".join([*wanted, *conditions])} GROUP BY person_id
+              FROM {relations.OWN} WHERE {" AND ".join([*wanted, *conditions])} GROUP BY person_id
         """  # noqa: S608 - no value in it
 
     # What was stated last
@@ -322,7 +324,7 @@ class Question:
             SELECT person, {begins} <= :now AND ({ends} IS NULL OR :now < {ends}) AS holds,
                    CASE WHEN :now < {begins} THEN {begins} WHEN :now < {ends} THEN {ends} END AS until
               FROM (SELECT person_id AS person, {sort}(CAST(body #>> '{{{name},any}}' AS timestamptz)) AS at
-                      FROM {sql.SUMMARIES} GROUP BY person_id) AS told
+                      FROM {relations.SUMMARIES} GROUP BY person_id) AS told
         """  # noqa: S608 - no value in it
 
     def _described(self, condition: Trait | Tagged) -> str:
@@ -335,7 +337,7 @@ class Question:
         """  # noqa: S608 - no value in it
 
     def _valued(self, name: str, value: Value) -> str:
-        said = sql.is_as("value", value, self._given)
+        said = relations.is_as("value", value, self._given)
         return f"""
             SELECT person, {said} AS holds, CAST(NULL AS timestamptz) AS until
               FROM ({sql.LAST.format(name=self._given(name))}) AS told

@@ -1,14 +1,7 @@
-"""The relations that conditions are asked of in SQL: events, statements and orders of people, and who stands below whom."""
+"""The relations that conditions are asked of in SQL: statements, consents and orders of people, and who stands below whom."""
 
-import string
-from collections.abc import Callable, Collection, Iterator
-
-from profiles import consent, orders
+from profiles import consent, orders, relations
 from profiles.summary import CHANNEL_LENGTH_MAX, PAID, REFUNDED
-from profiles.values import Value, lower
-
-Given = Callable[[object], str]
-"""Takes a value among the parameters of a statement, and returns what stands for it."""
 
 
 def fading(bound: str, shortest: str) -> str:
@@ -21,54 +14,16 @@ def fading(bound: str, shortest: str) -> str:
     return f"({reached}) / ln(CAST(2 AS float8)) * {shortest} * CAST('1 day' AS interval)"
 
 
-def is_as(value: str, wanted: Value, given: Given) -> str:
-    """Return what says in SQL whether the JSON *value* is as *wanted*; see `profiles.values`."""
-    kind, written = f"json_typeof({value})", f"({value} #>> '{{}}')"
-    said = [f"coalesce({kind}, 'null') <> 'null'"]
-    if wanted.min is not None:
-        said.append(f"CASE WHEN {kind} = 'number' THEN CAST({written} AS float8) >= {given(wanted.min)} ELSE false END")
-    if wanted.max is not None:
-        said.append(f"CASE WHEN {kind} = 'number' THEN CAST({written} AS float8) <= {given(wanted.max)} ELSE false END")
-    if wanted.is_in is not None:
-        said.append(f"({kind} || ' ' || {written}) = ANY({given(sorted(_written(wanted.is_in)))})")
-    if wanted.contains is not None:
-        small = f"translate({written}, '{string.ascii_uppercase}', '{string.ascii_lowercase}')"
-        said.append(
-            f"CASE WHEN {kind} = 'string' THEN position({given(lower(wanted.contains))} IN {small}) > 0 ELSE false END"
-        )
-    return " AND ".join(said)
-
-
-def text_at(path: str) -> str:
-    """Return what is the text in the event at *path*; NULL where there is none, or an empty one."""
-    return f"CASE WHEN json_typeof(body #> {path}) = 'string' THEN nullif(body #>> {path}, '') END"
-
-
-def _written(values: Collection[str | int | bool]) -> Iterator[str]:
-    """Return *values* as JSON has them, with their kind: what is 1 is true as well, and the other way round."""
-    for value in values:
-        if isinstance(value, str):
-            yield f"string {value}"
-        else:
-            yield f"number {int(value)}"
-            if int(value) in (0, 1):
-                yield f"boolean {str(bool(value)).lower()}"
-
-
-# Events and summaries under identifiers that are somebody's. Those of robots, and those taken back, stand under nobody.
-OWN = "touchpoint JOIN identifier AS owner ON owner.id = touchpoint.anchor AND owner.standing IN (0, 3)"
-SUMMARIES = "summary JOIN identifier AS owner ON owner.id = summary.identifier_id AND owner.standing IN (0, 3)"
-
 # What each person stated last under a name, over all his identifiers.
 LAST = f"""
     SELECT DISTINCT ON (person_id) person_id AS person, stated -> 2 AS value
-      FROM (SELECT person_id, body -> 'stated' -> {{name}} AS stated FROM {SUMMARIES}) AS told
+      FROM (SELECT person_id, body -> 'stated' -> {{name}} AS stated FROM {relations.SUMMARIES}) AS told
      WHERE stated IS NOT NULL ORDER BY person_id, (stated ->> 0) COLLATE "C" DESC, (stated ->> 1) COLLATE "C" DESC
 """  # noqa: S608 - no value in it
 FOLLOWS = f"""
     SELECT DISTINCT ON (person_id, stated.key) person_id AS person, substr(stated.key, 9) AS account,
            (stated.value ->> 2) = 'true' AS follows
-      FROM {SUMMARIES} CROSS JOIN LATERAL json_each(body -> 'stated') AS stated
+      FROM {relations.SUMMARIES} CROSS JOIN LATERAL json_each(body -> 'stated') AS stated
      WHERE starts_with(stated.key, 'follows/') AND {{wanted}}
      ORDER BY person_id, stated.key, (stated.value ->> 0) COLLATE "C" DESC, (stated.value ->> 1) COLLATE "C" DESC
 """  # noqa: S608 - no value in it
@@ -78,7 +33,7 @@ LINES = f"""
            (SELECT array_agg(coalesce(one ->> 'scope', '') || ' ' || (one ->> 'value'))
               FROM json_array_elements(body -> 'identifiers') AS one
              WHERE one ->> 'role' = 'subject' AND one ->> 'namespace' = {{namespace}}) AS named
-      FROM {OWN}
+      FROM {relations.OWN}
      WHERE type = ANY({{types}})
        AND CASE WHEN starts_with(type, 'consent.') AND json_typeof(body #> '{{{{properties,channel}}}}') = 'string'
                      AND length(body #>> '{{{{properties,channel}}}}') <= {CHANNEL_LENGTH_MAX}
@@ -96,7 +51,7 @@ ORDERS = f"""
            CAST(sum(CASE WHEN is_paid THEN amount ELSE -amount END) AS bigint) AS amount
       FROM (SELECT person_id AS person, body #>> '{{{{order,id}}}}' AS order_id, {orders.PAID_AT} AS at,
                    type <> '{REFUNDED}' AS is_paid, CAST(body #>> '{{{{order,amount}}}}' AS bigint) AS amount
-              FROM {OWN}
+              FROM {relations.OWN}
              WHERE type IN ({_PAYMENTS}, '{REFUNDED}') AND body #>> '{{{{order,currency}}}}' = {{currency}}) AS money
      GROUP BY person, order_id
     HAVING bool_or(is_paid) AND (bool_and(is_paid) OR sum(CASE WHEN is_paid THEN amount ELSE -amount END) > 0)
