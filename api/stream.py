@@ -4,14 +4,12 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.context import Here, reader
 from api.feed import Feed, Place, Reset, Told
-from core.log.port import IDENTITY_CHANGED
-from core.outbox import Announcement
+from core import cloudevents
 
 HEARTBEAT_SECONDS = 15
 SEND_SECONDS_MAX = 30.0  # a reader who takes nothing for so long is sent away; he comes back where he was
@@ -56,7 +54,7 @@ class _Spoken:
                 self._place = told.place
                 if isinstance(told, Reset):
                     yield ServerSentEvent("{}", event="reset", id=str(told.place))
-                elif self._types is None or name(told.announcement) in self._types:
+                elif self._types is None or cloudevents.name(told.announcement) in self._types:
                     yield _spoken(told)
 
     def heartbeat(self) -> ServerSentEvent:
@@ -64,13 +62,6 @@ class _Spoken:
         return ServerSentEvent(comment="heartbeat", id=str(self._place))
 
 
-def name(announcement: Announcement) -> str:
-    """Return the name under which *announcement* is told: what happened to a person, or `profile.updated`."""
-    if announcement.topic == IDENTITY_CHANGED:
-        return str(announcement.value["type"])
-    return announcement.type.removeprefix("siyu.").removesuffix(".v1")
-
-
 def _spoken(told: Told) -> ServerSentEvent:
-    data = orjson.dumps(told.announcement.value).decode()
-    return ServerSentEvent(data, event=name(told.announcement), id=str(told.place))
+    data = cloudevents.structured(told.announcement).decode()
+    return ServerSentEvent(data, event=cloudevents.name(told.announcement), id=str(told.place))

@@ -39,6 +39,9 @@ class Scope(StrEnum):
     PEOPLE_WRITE = "people:write"
     EVENTS_WRITE = "events:write"
     SEGMENTS_WRITE = "segments:write"
+    WEBHOOKS_WRITE = "webhooks:write"
+    AUDIT_READ = "audit:read"
+    PRIVACY_WRITE = "privacy:write"
     ADMIN = "admin"
 
 

@@ -10,11 +10,10 @@ from datetime import timedelta
 from itertools import chain
 from threading import Event
 
-import orjson
 import structlog
 from sqlalchemy import Engine
 
-from core import outbox
+from core import cloudevents, outbox
 from core.clock import Clock, system_clock
 from core.errors import Unavailable
 from core.log.port import Log, Record
@@ -84,7 +83,7 @@ class Relay:
     def _append(self, announcements: Sequence[Announcement]) -> None:
         by_topic: dict[str, list[Record]] = defaultdict(list)
         for announcement in announcements:
-            by_topic[announcement.topic].append(record_of(announcement))
+            by_topic[announcement.topic].append(cloudevents.binary(announcement))
         for topic, records in by_topic.items():
             self._log.append(topic, records)
 
@@ -94,17 +93,3 @@ class Relay:
             while rows := outbox.trim(connection, self._clock() - older_than):
                 removed += rows
         return removed
-
-
-def record_of(announcement: Announcement) -> Record:
-    """Return *announcement* as a CloudEvent in Kafka's binary form: attributes in headers, the value as JSON."""
-    headers = {
-        "ce_id": announcement.id,
-        "ce_source": "/siyu",
-        "ce_type": announcement.type,
-        "ce_specversion": "1.0",
-        "ce_time": announcement.time.isoformat(),
-        "ce_subject": announcement.key,
-        "content-type": "application/json",
-    }
-    return Record(announcement.key, orjson.dumps(announcement.value), headers)

@@ -56,7 +56,7 @@ def _told(lines: Iterator[str]) -> Iterator[Told]:
     for line in lines:
         name, _, value = line.partition(":")
         if not line and "data" in event:
-            yield {**event, "data": orjson.loads(event["data"])}
+            yield {**event, "data": orjson.loads(event["data"]).get("data", {})}
         if not line:
             event = {}
         elif name:
