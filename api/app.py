@@ -26,12 +26,15 @@ from api import (
     stream,
     tags,
 )
-from api.context import READERS_MAX, Auditing, Check, Context, FindKey, Keys, Moved, Tell, on_moved
+from api.auditing import Auditing
+from api.context import READERS_MAX, Check, Context, Moved, Tell
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
+from api.keyring import FindKey, Keys
 from api.metrics import MEASURERS_MAX
 from api.paths import KeepSlashes
 from api.reading import reading
+from api.transactions import on_moved
 from core import database, http
 from core.clock import Clock, system_clock
 from core.errors import Unavailable

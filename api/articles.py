@@ -7,10 +7,12 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, TypeAdapter
 
 from api import article_schemas, article_shown, pages
-from api.context import Clear, Here, Snapshot, Writing
+from api.access import Clear
+from api.context import Here
 from api.pages import Paged
 from api.paths import slashes
 from api.schemas import Page
+from api.transactions import Snapshot, Writing
 from core.event import Key
 from core.identifier import IdentifierId
 from profiles import articles, audience, official, people, profile

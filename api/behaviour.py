@@ -10,8 +10,9 @@ from pydantic import AwareDatetime
 from api import behaviour_answers as answers
 from api import behaviour_schemas as schemas
 from api.behaviour_answers import By, OwedBy, Window
-from api.context import Alone, Here
+from api.context import Here
 from api.metrics import CURRENCY
+from api.transactions import Alone
 from core.event import Currency, Key, Type
 from profiles.metrics.retention import PERIODS_MAX, Period
 from profiles.purchases import ZONE

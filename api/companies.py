@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime, StringConstraints, TypeAdapter
 
 from api import company_schemas, company_shown, pages, shown
-from api.context import Alone, Clear, Here, Snapshot
+from api.access import Clear
+from api.context import Here
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
+from api.transactions import Alone, Snapshot
 from core.event import EventUid
 from core.identifier import PersonId
 from profiles import companies, people, profile, rollup, timeline

@@ -7,7 +7,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from api import reach_schemas, reach_shown
-from api.context import Here, Snapshot
+from api.context import Here
+from api.transactions import Snapshot
 from core.event import Word
 from core.identifier import PersonId, split
 from profiles import do_not_contact, people, reach

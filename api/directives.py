@@ -9,9 +9,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AwareDatetime, StringConstraints, TypeAdapter
 
 from api import pages, schemas, shown
-from api.context import Clear, Context, Here, Snapshot, Writer, look
+from api.access import Clear, Writer, look
+from api.context import Context, Here
 from api.pages import Paged
 from api.schemas import Page
+from api.transactions import Snapshot
 from core.directive import Directive, DirectiveId, Wish, directive_of, under_key
 from core.errors import Overloaded
 from core.keys import Key, Scope

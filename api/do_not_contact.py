@@ -8,9 +8,11 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from api import pages
-from api.context import Here, Writer, Writing
+from api.access import Writer
+from api.context import Here
 from api.pages import Paged
 from api.schemas import Page
+from api.transactions import Writing
 from core.identifier import IdentifierId
 from profiles import do_not_contact
 from profiles.do_not_contact import REASON_LENGTH_MAX, Blocked, Blocking

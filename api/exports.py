@@ -5,15 +5,17 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Response
-from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field, JsonValue
 from sqlalchemy import Connection
 
-from api.context import Context, Here, Reader, Snapshot, turn
+from api.access import Reader, reader
+from api.context import Context, Here, turn
 from api.exporting.wishes import WISH, Wish
 from api.reading import reading
-from core import database, jobs
+from api.transactions import Snapshot, transaction_of
+from core import jobs
 from core.audit import Look
 from core.errors import Forbidden, NotFound, Refused
 from core.jobs import Job, Status
@@ -45,10 +47,7 @@ class JobOut(BaseModel):
     result: Annotated[str | None, Field(description="Where the file is, once it is done.")]
 
 
-async def writing(here: Here, _: Reader) -> AsyncIterator[Connection]:
-    """Open the transaction in which a job is queued: committed before it is answered."""
-    async with turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
-        yield connection
+Asking = Annotated[Connection, Depends(transaction_of(reader), scope="function")]
 
 
 @router.post("/exports", status_code=202)
@@ -56,7 +55,7 @@ def ask(
     wish: Annotated[Wish, Body(discriminator="what")],
     here: Here,
     key: Reader,
-    connection: Annotated[Connection, Depends(writing, scope="function")],
+    connection: Asking,
     response: Response,
 ) -> JobOut:
     """Ask for an export; a process of ours makes it. Only the key that asked for it, and an administrator, can see it."""

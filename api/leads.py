@@ -9,11 +9,13 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from sqlalchemy import Connection
 
 from api import lead_schemas, lead_shown, pages
+from api.access import Clear, Writer
 from api.companies import COMPANY_LENGTH_MAX
-from api.context import Clear, Context, Here, Snapshot, Writer, Writing
+from api.context import Context, Here
 from api.lead_shown import About
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
+from api.transactions import Snapshot, Writing
 from core.errors import NotFound
 from profiles import lead, leads, people, profile, rollup
 from profiles.companies import Company, CompanyId

@@ -13,7 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime
 
 from api import metrics_schemas, metrics_shown
-from api.context import Context, Here, Reader, one_at_a_time, turn
+from api.access import Reader
+from api.context import Context, Here, one_at_a_time, turn
 from api.metrics_shown import Question
 from api.reading import reading
 from core.event import Currency

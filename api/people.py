@@ -19,12 +19,14 @@ from api import (
     segments_shown,
     shown,
 )
-from api.context import Clear, Here, Person, Snapshot, Writer, present_person
+from api.access import Clear, Writer
+from api.context import Here
 from api.directives import LATER, Turn
 from api.etag import Cached, digest
 from api.pages import Paged
 from api.reading import reading
 from api.schemas import Page
+from api.transactions import Person, Snapshot, present_person
 from core.directive import Kind, Wish, Words
 from core.event import Word
 from core.identifier import IdentifierId

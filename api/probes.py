@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from api import schemas
-from api.context import Check, Here, administrator
+from api.access import administrator
+from api.context import Check, Here
 from core import http, metrics
 from core.errors import Unavailable
 from core.http import Answer, Fault

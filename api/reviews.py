@@ -6,9 +6,10 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, TypeAdapter
 
 from api import pages, schemas, shown
-from api.context import Clear, Snapshot
+from api.access import Clear
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
+from api.transactions import Snapshot
 from core.identifier import IdentifierId
 from stitcher import reviewing
 from stitcher.reviewing import Place

@@ -9,9 +9,11 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from api import pages, segment_schemas, segments_shown
-from api.context import Alone, Clear, Definer, Defining, Here, Snapshot
+from api.access import Clear, Definer
+from api.context import Here
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
+from api.transactions import Alone, Defining, Snapshot
 from core.errors import NotFound
 from core.event import Word
 from core.identifier import PersonId

@@ -7,10 +7,12 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Connection
 
 from api import pages, segment_schemas, segments_shown
-from api.context import Alone, Clear, Definer, Defining, Here, Snapshot
+from api.access import Clear, Definer
+from api.context import Here
 from api.pages import Paged
 from api.schemas import Page
 from api.segments import Whom, is_one, paged, verdicts
+from api.transactions import Alone, Defining, Snapshot
 from core.event import Word
 from profiles.segments import defining, everybody, measuring, rulesets, store
 from profiles.segments.rulesets import Kind, RuleSet

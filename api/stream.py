@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from api.context import Here, reader
+from api.access import reader
+from api.context import Here
 from api.feed import Feed, Place, Reset, Told
 from core import cloudevents
 

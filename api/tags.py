@@ -13,12 +13,14 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from api import pages
-from api.context import Alone, Here, Writer, present_person
+from api.access import Writer
+from api.context import Here
 from api.directives import SendersKey
 from api.pages import Paged
 from api.paths import slashes
 from api.reading import reading
 from api.schemas import Page
+from api.transactions import Alone, present_person
 from core.errors import Refused
 from core.identifier import Identifier, uuid8
 from core.keys import Key

@@ -10,7 +10,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, Engine
 
-from api.context import WORD_LENGTH_MAX, WORDS_MAX, Auditing
+from api.access import WORD_LENGTH_MAX, WORDS_MAX
+from api.auditing import Auditing
 from core import audit
 from core.audit import Look
 from core.database import transaction

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from api import segment_schemas
 from api.app import create
-from api.context import KEYS_AGE_MAX
 from api.exporting import wishes
+from api.keyring import KEYS_AGE_MAX
 from core import errors, keys
 from core.database import transaction
 from core.errors import SiyuError
