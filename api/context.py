@@ -13,11 +13,13 @@ import anyio
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from api.attempts import Attempts
 from api.auditing import Auditing
 from api.feed import Feed
 from api.keyring import Keys
 from core import database
 from core.clock import Clock
+from core.console_sessions import Sessions
 from core.errors import Overloaded
 from core.event import Event
 from core.identifier import BlindIndex, PersonId
@@ -64,6 +66,8 @@ class Context:
     description_rules: description.Rules
     feed: Feed
     audit: Auditing
+    attempts: Attempts
+    sessions: Sessions
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
     deciding: anyio.Semaphore
