@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from api.auditing import Auditing
 from api.feed import Feed
 from api.keyring import Keys
+from api.members import Members
 from core import database
 from core.clock import Clock
 from core.errors import Overloaded
@@ -63,6 +64,7 @@ class Context:
     companies: company_intent.Rules
     description_rules: description.Rules
     feed: Feed
+    members: Members
     audit: Auditing
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
