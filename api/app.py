@@ -34,6 +34,7 @@ from api.context import READERS_MAX, Check, Context, Moved, Tell
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.keyring import FindKey, Keys
+from api.members import Members
 from api.metrics import MEASURERS_MAX
 from api.paths import KeepSlashes
 from api.reading import reading
@@ -95,6 +96,7 @@ def create(
         companies=company_intent.shipped() if company_rules is None else company_rules,
         description_rules=description.shipped() if description_rules is None else description_rules,
         feed=Feed(engine),
+        members=Members(engine),
         audit=Auditing(engine),
         attempts=Attempts(),
         sessions=console,

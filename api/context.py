@@ -17,6 +17,7 @@ from api.attempts import Attempts
 from api.auditing import Auditing
 from api.feed import Feed
 from api.keyring import Keys
+from api.members import Members
 from core import database
 from core.clock import Clock
 from core.console_sessions import Sessions
@@ -65,6 +66,7 @@ class Context:
     companies: company_intent.Rules
     description_rules: description.Rules
     feed: Feed
+    members: Members
     audit: Auditing
     attempts: Attempts
     sessions: Sessions

@@ -20,6 +20,7 @@ from core import embedded
 from core.database import connect, upgrade
 
 ROOT = Path(__file__).parent.parent
+MEMORY_BYTES_MIN = 4 << 30
 
 # The ordinary run looks at the same examples every time where it decides about a change; `make laws` explores.
 settings.register_profile("default", deadline=None, derandomize=os.environ.get("CI") == "true")
@@ -29,13 +30,18 @@ settings.register_profile("laws-in-postgres", deadline=None, max_examples=1_000,
 settings.load_profile("default")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """How many `-n auto` means: tests wait for servers about as long as they compute."""
+    return 2 * (os.cpu_count() or 1)
+
+
 @pytest.fixture(scope="session")
 def server_url() -> str:
     """The URL of a PostgreSQL server that is ours to fill: SIYU_TEST_DATABASE_URL, or one that starts now."""
     if given := os.environ.get("SIYU_TEST_DATABASE_URL"):
         return given
     # Not in pytest's folder: started as root, the server runs as another user, whom the next pytest would lock out.
-    directory = Path(mkdtemp(prefix="siyu-test-"))
+    directory = Path(mkdtemp(prefix="siyu-test-", dir=_memory()))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)  # before the server's own, so that it runs after it
     url = embedded.start(directory)
     for setting in ("fsync", "full_page_writes", "synchronous_commit"):
@@ -60,7 +66,8 @@ def template(server_url: str) -> Iterator[str]:
 def database_url(server_url: str, template: str) -> Iterator[str]:
     """The URL of a fresh database, gone after the test."""
     name = f"siyu_test_{uuid4().hex}"
-    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # By copying files: a tenth of the time that writing every page into the WAL takes.
+    _run(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield _named(server_url, name)
     _run(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -101,6 +108,12 @@ def _kafka(directory: Path) -> Iterator[str]:
         yield subprocess.run(start, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     finally:
         subprocess.run([script, "stop", "--dir", str(directory)], check=True)
+
+
+def _memory() -> Path | None:
+    """A folder in memory, where there is room: a fresh database is there in a tenth of the time."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free > MEMORY_BYTES_MIN else None
 
 
 def _named(url: str, database: str) -> str:

@@ -217,15 +217,23 @@ def served(
     """Run a command that serves, until it is told to end, which must go well."""
     process = siyu.start(*words, **settings)
     try:
-        assert process.stderr
-        first = process.stderr.readline()
-        assert first.startswith("ready: "), first + process.stderr.read()
-        with httpx.Client(base_url=first.split()[1], timeout=30) as client:
+        with httpx.Client(base_url=address(process), timeout=30) as client:
             yield process, client
     finally:
         code, said = end(process, how_it_ends)
     assert code == (-how_it_ends if how_it_ends is signal.SIGKILL else 0), said
     assert "Traceback" not in said
+
+
+def address(process: "subprocess.Popen[str]") -> str:
+    """Where what `Siyu.start` started serves, as soon as it says so; it may have warned of something before."""
+    assert process.stderr
+    said: list[str] = []
+    for line in process.stderr:
+        if line.startswith("ready: "):
+            return line.split()[1]
+        said.append(line)
+    raise AssertionError("".join(said))
 
 
 @pytest.fixture(scope="module")
