@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -231,9 +232,13 @@ def live(
     return _key(row), [row.hash, *([row.former_hash] if row.former_until and row.former_until > now else [])]
 
 
-def listing(connection: Connection) -> Sequence[Key]:
-    """Return all keys, revoked and expired ones too, the oldest first."""
-    rows = connection.execute(select(key_table).order_by(key_table.c.created_at, key_table.c.id))
+def listing(
+    connection: Connection, after: tuple[datetime, str] | None = None, most: int | None = None
+) -> Sequence[Key]:
+    """Return keys, revoked and expired ones too, the oldest first: up to *most*, from behind the one made *after*, by its id."""
+    place = tuple_(key_table.c.created_at, key_table.c.id)
+    behind = () if after is None else (place > after,)
+    rows = connection.execute(select(key_table).where(*behind).order_by(place).limit(most))
     return [_key(row) for row in rows]
 
 

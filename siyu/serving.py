@@ -105,7 +105,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
             each.cancel()
         await spool.close()
         await intake.close()
-        await asyncio.to_thread(uses.write)
+        await uses.write()
 
     return api.create(
         system.engine,
