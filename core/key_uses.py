@@ -29,9 +29,12 @@ class KeyUses:
 
     def note(self, key: Key) -> None:
         """Note that *key* is used now."""
-        self._keys[key.id] = now = self._clock()
+        self._keys[key.id] = self._clock()
+
+    def note_session(self, key: Key) -> None:
+        """Note that somebody asks by the session of *key* now, if it is by one."""
         if key.session is not None:
-            self._sessions[key.session] = now
+            self._sessions[key.session] = self._clock()
 
     async def run(self) -> None:
         """Write what was noted once an interval, until cancelled."""
@@ -50,7 +53,7 @@ class KeyUses:
             _log.warning("keys.uses_unwritten", keys=len(self._keys))
 
     def _write(self, used: Mapping[str, datetime], seen: Mapping[str, datetime]) -> None:
-        if used:
+        if used or seen:
             with database.transaction(self._engine) as connection:
                 _write(connection, "api_key", used)
                 _write(connection, "console_session", seen)

@@ -120,7 +120,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         company_rules=system.company_rules,
         description_rules=system.description_rules,
         console=Sessions(timedelta(hours=system.settings.session_idle_hours), _admin_secret(system)),
-        used=uses.note,
+        uses=uses,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,

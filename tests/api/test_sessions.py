@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
+from api.access import Asker
 from api.app import create
 from api.attempts import ADDRESSES_MAX, FAILURES_MAX, WINDOW, Attempts
 from api.keyring import KEYS_AGE_MAX
@@ -52,7 +53,7 @@ class Console:
             publish=lambda _: None,
             tell=self.world.tell,
             console=Sessions(admin_secret=admin_secret),
-            used=self.uses.note,
+            uses=self.uses,
             clock=self.clock,
         )
 
@@ -179,6 +180,21 @@ def test_a_session_that_is_not_used_is_over(console: Console, browser: httpx.Cli
         asyncio.run(console.uses.write())
     console.pass_by(IDLE)
 
+    assert browser.get("/v1/keys").status_code == 401
+
+
+def test_a_stream_that_nobody_watches_keeps_no_session_awake(console: Console, browser: httpx.Client) -> None:
+    """Who is answered for long is asked for his key again and again."""
+    signed_in(browser, ADMIN)
+    asker = Asker(console.app.state.context, None, browser.cookies["__Host-siyu"], is_from_elsewhere=False)
+
+    console.pass_by(IDLE / 2)
+    assert asyncio.run(asker.key()).id == "admin"
+    asyncio.run(console.uses.write())
+    console.pass_by(IDLE / 2)
+
+    with pytest.raises(Unauthorized):
+        asyncio.run(asker.key())
     assert browser.get("/v1/keys").status_code == 401
 
 
