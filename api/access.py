@@ -103,6 +103,7 @@ Reader = Annotated[Key, Depends(reader)]
 Writer = Annotated[Key, Depends(writer)]
 Definer = Annotated[Key, Depends(definer)]
 Blocker = Annotated[Key, Depends(blocker)]
+Subscriber = Annotated[Key, Depends(subscriber)]
 Auditor = Annotated[Key, Depends(auditor)]
 Administrator = Annotated[Key, Depends(administrator)]
 

@@ -41,6 +41,8 @@ from api.metrics import MEASURERS_MAX
 from api.paths import KeepSlashes
 from api.reading import reading
 from api.transactions import on_moved
+from api.webhooks import routes as webhooks
+from api.webhooks.sending import Sender
 from core import database, http
 from core.clock import Clock, system_clock
 from core.console_sessions import Sessions
@@ -65,6 +67,7 @@ def create(
     *,
     publish: Publish,
     tell: Tell,
+    sender: Sender,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
@@ -78,9 +81,9 @@ def create(
     """Return an application that answers from the database of *engine*.
 
     *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
-    events that they tell of others. *console* are the sessions of those who sign in; *used* is told of every use of a key.
-    Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and what is to happen
-    around them: errors, trace ids and headers are theirs too.
+    events that they tell of others; *sender* sends to webhooks. *console* are the sessions of those who sign in; *used* is told
+    of every use of a key. Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and
+    what is to happen around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
         title="Siyu",
@@ -101,6 +104,7 @@ def create(
         members=Members(engine),
         audit=Auditing(engine),
         attempts=Attempts(),
+        sender=sender,
         sessions=console,
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
@@ -139,6 +143,7 @@ def answering() -> list[APIRouter]:
         behaviour.router,
         tags.router,
         stream.router,
+        webhooks.router,
         probes.router,
     ]
 

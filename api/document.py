@@ -19,7 +19,7 @@ from core.http import MEDIA_TYPE, Answer, Problem, written
 from core.problems import Code, Language, codes, raised_by
 from core.raw import RawRoute
 
-ALTERNATIVES_MAX = 3  # scopes that do alike; of more it is said that any does
+FEW = 3  # scopes that do alike; of more it is said that any does
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 _REDIRECTIONS = {
@@ -126,7 +126,7 @@ def _add_scopes(operation: dict[str, Any], route: APIRoute) -> None:
     schemes = [name for each in operation.get("security", ()) for name in each]
     if not schemes:
         return
-    needed = [sorted(each) for each in scopes_needed(route) if len(each) <= ALTERNATIVES_MAX]
+    needed = [sorted(each) for each in scopes_needed(route) if len(each) <= FEW]
     ways = [sorted(set(each)) for each in product(*needed)]
     operation["security"] = [{scheme: scopes} for scopes in ways for scheme in schemes]
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 from sqlalchemy import Connection
 
-from api.access import Needs, administrator, auditor, definer, reader, writer
+from api.access import Needs, administrator, auditor, definer, reader, subscriber, writer
 from api.context import Here, Moved, one_at_a_time, turn
 from api.reading import reading
 from core import database
@@ -61,6 +61,8 @@ AdminSnapshot = Annotated[Connection, Depends(snapshot_of(administrator), scope=
 AuditSnapshot = Annotated[Connection, Depends(snapshot_of(auditor), scope="function")]
 Writing = Annotated[Connection, Depends(transaction_of(writer), scope="function")]
 Administering = Annotated[Connection, Depends(transaction_of(administrator), scope="function")]
+Subscribing = Annotated[Connection, Depends(transaction_of(subscriber), scope="function")]
+SubscriberSnapshot = Annotated[Connection, Depends(snapshot_of(subscriber), scope="function")]
 Defining = Annotated[Connection, Depends(transaction_of(definer), scope="function")]
 
 

@@ -20,7 +20,7 @@ from core.keys import Scope
 from profiles import values
 from profiles.segments import conditions, rulesets
 from tests.api.client import asking
-from tests.api.world import INDEX, NOW, RULES, World
+from tests.api.world import INDEX, NOW, RULES, SENDER, World
 
 # What is asked about segments, conditions among it, and of exports, has fields that may be left out.
 CONDITIONS_AND_WISHES = {
@@ -241,6 +241,8 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
         "NotToContact",
         "Tagging",
         "NewKey",
+        "WebhookNew",
+        "WebhookChange",
         "Rotation",
         *CONDITIONS_AND_WISHES,
     }
@@ -262,6 +264,7 @@ def test_a_revoked_key_is_taken_no_longer_than_is_remembered(engine: Engine, wor
         {},
         publish=lambda _: None,
         tell=world.tell,
+        sender=SENDER,
         clock=lambda: time,
     )
     with asking(app, secret) as client:
