@@ -15,6 +15,7 @@ from api.paths import slashes
 from core.audit import Look
 from core.errors import Forbidden, Unauthorized
 from core.keys import WRITING_ONLY, Key, Scope
+from core.problems import raises
 
 WORDS_MAX = 20  # of an address, in what is written of a look
 WORD_LENGTH_MAX = 256
@@ -63,6 +64,7 @@ async def asker(
     return Asker(here, given.credentials if given else None, cookie, is_from_elsewhere)
 
 
+@raises("unauthorized", "forbidden", "unavailable", "overloaded")
 async def key(here: Here, asker: Annotated[Asker, Depends(asker)]) -> Key:
     """Return the key by which this request is made. Raises `Unauthorized` and `Forbidden`."""
     found = await asker.key()
@@ -75,6 +77,7 @@ def scopes_needed(route: APIRoute) -> list[frozenset[Scope]]:
     return sorted(_needed(route.dependant), key=sorted)
 
 
+@raises("forbidden")
 class Needs:
     """Lets those keys in that reach to one of *scopes*. Raises `Forbidden`."""
 

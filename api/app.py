@@ -1,6 +1,7 @@
 """The API as an ASGI application: routes, what they stand on, and the border between them and the world."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import anyio
 from fastapi import APIRouter, FastAPI
@@ -15,6 +16,7 @@ from api import (
     decisions,
     directives,
     do_not_contact,
+    document,
     exports,
     keys,
     leads,
@@ -118,6 +120,7 @@ def create(
     include(app, answering() if routers is None else routers)
     app.add_middleware(KeepSlashes)
     http.install(app)
+    app.openapi = partial(document.of, app)  # type: ignore[method-assign] # the way that FastAPI documents
     return app
 
 

@@ -11,6 +11,7 @@ from api.feed import Told
 from api.members import Members
 from core.errors import InvalidEvent
 from core.event import Word
+from core.problems import raises
 from stitcher import difference
 
 NAMES = frozenset(
@@ -36,6 +37,7 @@ class Chosen:
         return [each for each in wanted if each.segment == self.segment or each.person in inside]
 
 
+@raises("unknown_type", "not_found")
 async def chosen(
     here: Here,
     types: Annotated[

@@ -12,6 +12,7 @@ from api.access import reader
 from api.choosing import Chosen, chosen
 from api.context import Here
 from api.feed import Feed, Place, Reset, Told
+from core.problems import raises
 
 HEARTBEAT_SECONDS = 15
 SEND_SECONDS_MAX = 30.0  # a reader who takes nothing for so long is sent away; he comes back where he was
@@ -25,6 +26,7 @@ _EVENT_STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/stream", response_class=EventSourceResponse, responses=_EVENT_STREAM, dependencies=[Depends(reader)])
+@raises("overloaded", "invalid_event_id", "unavailable")
 async def stream(
     here: Here,
     chosen: Annotated[Chosen, Depends(chosen)],

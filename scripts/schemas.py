@@ -1,5 +1,5 @@
-"""Writes docs/schemas/ (what a sender may write, and what stands on the topics), docs/openapi.json, and the
-tables of docs/access.md. Run by `make schemas`.
+"""Writes docs/schemas/ (what a sender may write, and what stands on the topics), docs/openapi.json, docs/errors.md, and
+the tables of docs/access.md. Run by `make schemas`.
 
 Within a major version fields are only added, so what we announce is described open: a reader overlooks what he does not
 know. What a sender writes is described as strictly as it is checked.
@@ -7,6 +7,7 @@ know. What a sender writes is described as strictly as it is checked.
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,7 @@ from ingest.channels import Channels
 from profiles import company_intent, description, frequency, intent
 from profiles.record import CAUSES_MAX, Reason
 from profiles.segments import telling
-from scripts import access
+from scripts import access, errors
 from siyu.serving import Role, application
 from siyu.system import System
 from stitcher import rules
@@ -161,6 +162,7 @@ def whole() -> FastAPI:
     return application(system, set(Role))
 
 
+@cache
 def openapi() -> Mapping[str, Any]:
     """Return the description of all routes, as `/openapi.json` has it."""
     return whole().openapi()
@@ -181,6 +183,7 @@ def main() -> None:
     for name, schema in made.items():
         (FOLDER / name).write_text(written(schema), encoding="utf-8")
     OPENAPI.write_text(written(openapi()), encoding="utf-8")
+    errors.PAGE.write_text(errors.page(), encoding="utf-8")
     access.PAGE.write_text(access.page(whole()), encoding="utf-8")
 
 

@@ -5,12 +5,14 @@ from typing import Any
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
 from sqlalchemy import Engine, text
 
 from core.database import transaction
 from core.errors import InvalidEvent
 from core.event import TYPES, encode
 from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
+from scripts import errors
 from scripts.schemas import FOLDER, OPENAPI, openapi, schemas, written
 from tests.api.world import World
 from tests.conftest import ROOT
@@ -50,6 +52,17 @@ def test_a_schema_is_committed_as_the_code_has_it(name: str) -> None:
 
 def test_the_routes_are_described_as_the_code_has_them() -> None:
     assert OPENAPI.read_text(encoding="utf-8") == written(openapi())
+
+
+def test_the_openapi_document_is_one_of_openapi_3_1() -> None:
+    document = openapi()
+
+    validate(document)
+    assert document["openapi"].startswith("3.1.")
+
+
+def test_the_page_of_errors_is_as_the_code_has_it() -> None:
+    assert errors.PAGE.read_text(encoding="utf-8") == errors.page()
 
 
 def test_no_schema_is_left_of_what_is_no_more() -> None:

@@ -27,6 +27,7 @@ from api.webhooks.schemas import (
 )
 from api.webhooks.store import Delivery, Webhook
 from core import outbox
+from core.problems import raises
 
 BY_HAND = "by hand"
 ID_MAX = 2**63 - 1
@@ -46,6 +47,7 @@ def listing(connection: SubscriberSnapshot) -> list[WebhookOut]:
 
 
 @router.post("", status_code=201)
+@raises("not_found", "refused")
 def make(asked: WebhookNew, here: Here, by: Subscriber, connection: Subscribing) -> WebhookMadeOut:
     """Name an address. Its secret is shown this once; it hears of what is announced from now on."""
     secret, webhook = naming.add(connection, here.sender, asked, f"key:{by.id}", here.clock())
@@ -53,12 +55,14 @@ def make(asked: WebhookNew, here: Here, by: Subscriber, connection: Subscribing)
 
 
 @router.get("/{webhook_id}")
+@raises("not_found")
 def show(webhook_id: Id, connection: SubscriberSnapshot) -> WebhookOut:
     """Return one webhook."""
     return WebhookOut(**_shown(store.one(connection, webhook_id)))
 
 
 @router.patch("/{webhook_id}")
+@raises("not_found", "refused")
 def change(webhook_id: Id, changing: WebhookChange, here: Here, connection: Subscribing) -> WebhookOut:
     """Change a webhook. Who has not seen its present version is refused."""
     fields: dict[str, Any] = changing.model_dump(include=changing.model_fields_set - {"version", "disabled"})
@@ -73,12 +77,14 @@ def change(webhook_id: Id, changing: WebhookChange, here: Here, connection: Subs
 
 
 @router.delete("/{webhook_id}", status_code=204)
+@raises("not_found")
 def remove(webhook_id: Id, connection: Subscribing) -> None:
     """Forget a webhook, and what was, or is to be, sent to it."""
     store.remove(connection, webhook_id)
 
 
 @router.post("/{webhook_id}/rotate")
+@raises("not_found")
 def rotate(webhook_id: Id, here: Here, connection: Subscribing) -> WebhookMadeOut:
     """Give it another secret, which is shown this once. The one before signs beside it for 24 hours."""
     secret, rotated = naming.rotate(connection, here.sender, webhook_id, here.clock())
@@ -86,6 +92,7 @@ def rotate(webhook_id: Id, here: Here, connection: Subscribing) -> WebhookMadeOu
 
 
 @router.post("/{webhook_id}/test")
+@raises("not_found", "refused", "unavailable", "overloaded")
 async def test(webhook_id: Id, here: Here, by: Subscriber) -> TriedOut:
     """Send a `siyu.test.v1` to it at once, whether it is disabled or not, and return how that ended."""
     webhook = await run_in_threadpool(_one, here, webhook_id)
@@ -99,6 +106,7 @@ async def test(webhook_id: Id, here: Here, by: Subscriber) -> TriedOut:
 
 
 @router.get("/{webhook_id}/deliveries")
+@raises("not_found")
 def deliveries(
     webhook_id: Id,
     connection: SubscriberSnapshot,
@@ -113,6 +121,7 @@ def deliveries(
 
 
 @router.post("/{webhook_id}/deliveries/{delivery_id}/resend", status_code=202)
+@raises("not_found", "refused")
 def resend(webhook_id: Id, delivery_id: DeliveryId, here: Here, connection: Subscribing) -> DeliveryOut:
     """Send one again, whatever became of it: at once, and then by the schedule."""
     store.delivery(connection, webhook_id, delivery_id)
@@ -122,6 +131,7 @@ def resend(webhook_id: Id, delivery_id: DeliveryId, here: Here, connection: Subs
 
 
 @router.post("/{webhook_id}/resend", status_code=202)
+@raises("not_found")
 def resend_dead(
     webhook_id: Id,
     here: Here,
