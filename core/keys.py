@@ -135,6 +135,10 @@ class Key:
         """Whether the key reaches to *scope*; `admin` reaches everywhere."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether it was revoked, or has expired."""
+        return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now)
+
 
 ADMIN = Key("admin", frozenset(Scope), "admin", Trust.SERVER, role=Role.ADMIN, name="SIYU_ADMIN_KEY")
 
@@ -262,7 +266,7 @@ def rotate(connection: Connection, key_id: str, grace: timedelta, now: datetime)
     Raises `NotFound`, and `Refused` where the key was revoked or has expired.
     """
     key = found(connection, key_id)
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+    if key.is_over(now):
         raise Refused("this key is over: make another one")
     secret = _secret(key.trust)
     connection.execute(
