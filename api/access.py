@@ -64,6 +64,12 @@ async def asker(
     return Asker(here, given.credentials if given else None, cookie, is_from_elsewhere)
 
 
+async def key_of(request: Request) -> Key:
+    """Return the same key as `key`, for those who are asked before FastAPI looks at what depends on what."""
+    here: Context = request.app.state.context
+    return await key(here, await asker(request, here, await _bearer(request), await _cookie(request)))
+
+
 @raises("unauthorized", "forbidden", "unavailable", "overloaded")
 async def key(here: Here, asker: Annotated[Asker, Depends(asker)]) -> Key:
     """Return the key by which this request is made. Raises `Unauthorized` and `Forbidden`."""

@@ -68,6 +68,7 @@ def create(
     publish: Publish,
     tell: Tell,
     sender: Sender,
+    signing_key: bytes,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
@@ -81,9 +82,9 @@ def create(
     """Return an application that answers from the database of *engine*.
 
     *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
-    events that they tell of others; *sender* sends to webhooks. *console* are the sessions of those who sign in; every use of
-    a key is noted in *uses*. Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and
-    what is to happen around them: errors, trace ids and headers are theirs too.
+    events that they tell of others; *sender* sends to webhooks; *signing_key* seals what is kept of answers. *console* are the
+    sessions of those who sign in; every use of a key is noted in *uses*. Whoever composes other roles hands in the *routers* to
+    serve (all of ours where there are none) and what is to happen around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
         title="Siyu",
@@ -114,6 +115,7 @@ def create(
         measuring=anyio.Semaphore(MEASURERS_MAX),
         publish=publish,
         tell=tell,
+        signing_key=signing_key,
         clock=clock,
     )
     app.add_exception_handler(Moved, on_moved)

@@ -80,6 +80,7 @@ class Context:
     measuring: anyio.Semaphore
     publish: Publish
     tell: Tell
+    signing_key: bytes
     clock: Clock
 
     @property

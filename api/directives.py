@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, StringConstraints, TypeAdapter
 from api import pages, schemas, shown
 from api.access import Clear, Writer, look
 from api.context import Context, Here
+from api.idempotency import KEY_LENGTH_MAX, Once, effect
 from api.pages import Paged
 from api.schemas import Page
 from api.transactions import Snapshot
@@ -23,9 +24,8 @@ from stitcher.carrying_out import Preview
 
 DECIDERS_MAX = 4  # requests that hold a thread while they wait for what they have decided
 TURN_SECONDS_MAX = 5.0
-KEY_LENGTH_MAX = 200
 
-router = APIRouter(prefix="/v1/directives", tags=["directives"])
+router = APIRouter(prefix="/v1/directives", tags=["directives"], route_class=Once)
 
 _PLACE = TypeAdapter(tuple[AwareDatetime, DirectiveId])
 
@@ -83,6 +83,7 @@ class Deciding:
         return shown.directive(recorded, self._here.index, clear=self.clear)
 
 
+@effect
 @raises(
     "invalid_directive",
     "never_links",

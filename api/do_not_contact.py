@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from api import pages
 from api.access import Blocker, blocker, protector
 from api.context import Here
+from api.idempotency import Once
 from api.pages import Paged
 from api.schemas import Page
 from api.transactions import snapshot_of, transaction_of
@@ -21,7 +22,7 @@ from profiles.do_not_contact import REASON_LENGTH_MAX, Blocked, Blocking
 
 BLOCKED_MAX = 500
 
-router = APIRouter(prefix="/v1/do-not-contact", tags=["do-not-contact"])
+router = APIRouter(prefix="/v1/do-not-contact", tags=["do-not-contact"], route_class=Once)
 
 Asking = Annotated[Connection, Depends(snapshot_of(blocker), scope="function")]
 Adding = Annotated[Connection, Depends(transaction_of(blocker), scope="function")]

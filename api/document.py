@@ -12,8 +12,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
+from api import idempotency
 from api.access import scopes_needed
 from api.etag import NOT_MODIFIED
+from api.idempotency import Once
 from api.transactions import MOVED
 from core.http import MEDIA_TYPE, Answer, Problem, written
 from core.problems import Code, Language, codes, raised_by
@@ -60,6 +62,8 @@ def problems_of(route: APIRoute) -> frozenset[str]:
         return found
     dependant = route.dependant
     found |= _raised_within(dependant)
+    if _is_once(route):
+        found |= idempotency.PROBLEMS
     if route.body_field is not None:
         found |= _FROM_A_BODY
     if route.body_field is not None or any(_parameters(dependant)):
@@ -82,6 +86,22 @@ def _add_parameters(operation: dict[str, Any], route: APIRoute) -> None:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in route.param_convertors
         ]
+    if _is_once(route):
+        others = [each for each in operation.get("parameters", ()) if each["name"] != idempotency.HEADER]
+        operation["parameters"] = [*others, _SENDERS_KEY]
+
+
+def _is_once(route: APIRoute) -> bool:
+    return isinstance(route, Once) and route.is_once
+
+
+_SENDERS_KEY = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Of your making, another one for each request: what is sent again with it is carried out once.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": idempotency.KEY_LENGTH_MAX},
+}
 
 
 def _add_answers(operation: dict[str, Any], route: APIRoute, shared: dict[str, Any]) -> None:

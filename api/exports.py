@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from api.access import Reader, reader
 from api.context import Context, Here, turn
 from api.exporting.wishes import WISH, Wish
+from api.idempotency import Once
 from api.reading import reading
 from api.transactions import Snapshot, transaction_of
 from core import jobs
@@ -22,7 +23,7 @@ from core.jobs import Job, Status
 from core.keys import Scope
 from core.problems import raises
 
-router = APIRouter(prefix="/v1", tags=["exports"])
+router = APIRouter(prefix="/v1", tags=["exports"], route_class=Once)
 
 
 class RowsOut(BaseModel):

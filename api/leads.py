@@ -12,6 +12,7 @@ from api import lead_schemas, lead_shown, pages
 from api.access import Clear, Writer
 from api.companies import COMPANY_LENGTH_MAX
 from api.context import Context, Here
+from api.idempotency import Once
 from api.lead_shown import About
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
@@ -26,7 +27,7 @@ from profiles.leads import Wanted
 OWNER_LENGTH_MAX = 128
 NOTE_LENGTH_MAX = 4_000
 
-router = APIRouter(prefix="/v1/leads", tags=["leads"])
+router = APIRouter(prefix="/v1/leads", tags=["leads"], route_class=Once)
 
 Owner = Annotated[
     str, StringConstraints(min_length=1, max_length=OWNER_LENGTH_MAX, strip_whitespace=True, pattern="^[^\0]*$")

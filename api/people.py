@@ -23,6 +23,7 @@ from api.access import Clear, Writer
 from api.context import Here
 from api.directives import LATER, Turn
 from api.etag import Cached, digest
+from api.idempotency import Once
 from api.pages import Paged
 from api.reading import reading
 from api.schemas import Page
@@ -41,7 +42,7 @@ from stitcher.timelines import Place
 
 LOOKUP_MAX = 500
 
-router = APIRouter(prefix="/v1/people", tags=["people"])
+router = APIRouter(prefix="/v1/people", tags=["people"], route_class=Once)
 
 Written = Annotated[str, StringConstraints(max_length=1_300)]
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)?$", max_length=64)]

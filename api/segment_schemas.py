@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from api.schemas import PersonId
 from core.event import Word
+from profiles.segments import rulesets
 from profiles.segments.conditions import Tree
-from profiles.segments.rulesets import BANDS_MAX, Band, Title
+from profiles.segments.rulesets import Title
 
 Labels = Annotated[Mapping[Word, Title], Field(default_factory=dict, max_length=20, description="By language.")]
 ConditionOut = Annotated[dict[str, JsonValue], Field(description="A condition, as it was written.")]
@@ -48,14 +49,14 @@ class Bands(Asked):
 
     name: Word
     kind: Literal["layers", "stages"]
-    bands: Annotated[tuple[Band, ...], Field(min_length=1, max_length=BANDS_MAX)]
+    bands: rulesets.Bands
     labels: Labels
 
 
 class BandsDefinition(Asked):
     """What layers or stages are to be from now on; at *version*, where nobody else is to have changed them meanwhile."""
 
-    bands: Annotated[tuple[Band, ...], Field(min_length=1, max_length=BANDS_MAX)]
+    bands: rulesets.Bands
     labels: Labels
     version: int | None = None
 

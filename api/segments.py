@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from api import pages, segment_schemas, segments_shown
 from api.access import Clear, Definer
 from api.context import Here
+from api.idempotency import Once
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
 from api.transactions import Alone, Defining, Snapshot
@@ -29,7 +30,7 @@ SOME_MAX = 20
 
 SEGMENTS = (Kind.SEGMENT, Kind.ALERT)
 
-router = APIRouter(prefix="/v1/segments", tags=["segments"])
+router = APIRouter(prefix="/v1/segments", tags=["segments"], route_class=Once)
 
 Name = Annotated[Word, Path(description="The name of a segment.")]
 Whom = Annotated[UUID, Query(description="The id of a person.")]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from api import pages, segment_schemas, segments_shown
 from api.access import Clear, Definer
 from api.context import Here
+from api.idempotency import Once
 from api.pages import Paged
 from api.schemas import Page
 from api.segments import Whom, is_one, paged, verdicts
@@ -20,7 +21,7 @@ from profiles.segments.rulesets import Kind, RuleSet
 
 BANDED = (Kind.LAYERS, Kind.STAGES)
 
-router = APIRouter(prefix="/v1/stages", tags=["stages"])
+router = APIRouter(prefix="/v1/stages", tags=["stages"], route_class=Once)
 
 Name = Annotated[Word, Path(description="The name of some layers or stages.")]
 

@@ -16,6 +16,7 @@ from api import pages
 from api.access import Writer
 from api.context import Here
 from api.directives import SendersKey
+from api.idempotency import Once, effect
 from api.pages import Paged
 from api.paths import slashes
 from api.reading import reading
@@ -30,7 +31,7 @@ from profiles.tags import TAG_LENGTH_MAX, TYPE, Kind
 
 CHANNEL = "api"
 
-router = APIRouter(tags=["tags"])
+router = APIRouter(tags=["tags"], route_class=Once)
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=TAG_LENGTH_MAX)]
 Sayable = Literal[Kind.STATED, Kind.MODEL, Kind.IMPORTED]
@@ -98,6 +99,7 @@ def bearer(here: Here, _: Writer, person_id: UUID) -> Identifier:
 Bearer = Annotated[Identifier, Depends(bearer)]
 
 
+@effect
 @raises("unavailable", "overloaded", "unstorable")
 class Telling:
     """In whose name something is told of a person; with one key of the sender's it is the same event however often it is sent."""

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from api.access import Needs, administrator, auditor, definer, reader, subscriber, writer
 from api.context import Here, Moved, one_at_a_time, turn
+from api.idempotency import effect, transaction_under_way
 from api.reading import reading
 from core import database
 from core.identifier import PersonId
@@ -38,8 +39,12 @@ def snapshot_of(needs: Needs) -> Opening:
 def transaction_of(needs: Needs) -> Opening:
     """Return what opens the transaction in which a request of those who may writes: committed before it is answered."""
 
+    @effect
     @raises("unavailable", "overloaded", "unstorable")
-    async def opened(here: Here, _: Annotated[Key, Depends(needs)]) -> AsyncIterator[Connection]:
+    async def opened(request: Request, here: Here, _: Annotated[Key, Depends(needs)]) -> AsyncIterator[Connection]:
+        if (under_way := transaction_under_way(request)) is not None:
+            yield under_way
+            return
         async with turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
             yield connection
 

@@ -10,6 +10,9 @@
   + NotFound           nobody has heard of it: 404
     - Gone             somebody has, and it was taken back: 410
   + Refused            it contradicts what is recorded, or a rule: 409
+    - KeyReused        its sender gave it a name that another request bears: 422
+    - Running          the same is being carried out: 409, try again
+    - Outdated         it is at another version than he has seen: 412
   + Unauthorized       no key, or an unknown one: 401
   + Forbidden          the key does not reach so far: 403
   + Limited            he asks too often: 429
@@ -68,6 +71,22 @@ class Gone(NotFound):
 
 class Refused(SiyuError):
     """A request that contradicts what is recorded, or a rule."""
+
+
+class KeyReused(Refused):
+    """A request whose sender gave it a name that another request of his bears."""
+
+
+class Running(Refused):
+    """A request that is being carried out just now; *retry_after_seconds* says when to come again."""
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Outdated(Refused):
+    """A change to what is at another version by now than its sender has seen."""
 
 
 class Unauthorized(SiyuError):

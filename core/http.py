@@ -28,10 +28,13 @@ from core.errors import (
     Forbidden,
     Gone,
     InvalidEvent,
+    KeyReused,
     Limited,
     NotFound,
+    Outdated,
     Overloaded,
     Refused,
+    Running,
     SiyuError,
     Unauthorized,
     Unavailable,
@@ -193,13 +196,26 @@ def answer_to(error: Exception) -> Answer:
         case NotFound():
             return Answer(404, "not_found", str(error))
         case Refused():
-            return Answer(409, "refused", str(error))
+            return _answer_to_refused(error)
         case Overloaded():
             return Answer(503, "overloaded", str(error), headers={"Retry-After": str(error.retry_after_seconds)})
         case Unavailable() | Contended():
             return Answer(503, "unavailable", str(error), headers={"Retry-After": "1"})
         case _:
             raise error
+
+
+def _answer_to_refused(error: Refused) -> Answer:
+    match error:
+        case KeyReused():
+            return Answer(422, "idempotency_key_reused", str(error))
+        case Running():
+            retry = {"Retry-After": str(error.retry_after_seconds)}
+            return Answer(409, "idempotency_in_progress", str(error), headers=retry)
+        case Outdated():
+            return Answer(412, "precondition_failed", str(error))
+        case _:
+            return Answer(409, "refused", str(error))
 
 
 async def _on_invalid(request: Request, error: Exception) -> JSONResponse:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 OF_IDENTIFIERS = ("invalid_identifier", "invalid_scope", "unusable_identifier")
-OF_CONDITIONS = ("unknown_set", "unknown_band", "circular")
+OF_CONDITIONS = ("unknown_set", "unknown_band", "circular", "too_large")
 OF_BODIES = ("content_too_large", "unsupported_media_type", "invalid_compression", "incomplete")
 OF_KEYS = ("unauthorized", "forbidden", "unavailable", "overloaded")
 OF_FIELDS = ("invalid_json", "invalid_type", "missing")  # and what `faults` has

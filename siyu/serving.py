@@ -120,6 +120,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         publish=publisher(system.log),
         tell=telling(system),
         sender=sender_of(system),
+        signing_key=system.signing_key,
         intent_rules=system.intent_rules,
         frequency_rules=system.frequency_rules,
         company_rules=system.company_rules,

@@ -1,5 +1,6 @@
 """Every module that owns a table, imported so that the metadata is whole: for migrations and their test."""
 
+from api import kept_answers
 from api.webhooks import store as webhooks
 from core import audit, console_sessions, jobs, keys, outbox, quarantine
 from core.log import postgres
@@ -21,6 +22,7 @@ __all__ = [
     "history",
     "jobs",
     "keeper",
+    "kept_answers",
     "keys",
     "leads",
     "links",

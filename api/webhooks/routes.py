@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 from api import pages
 from api.access import Subscriber
 from api.context import Context, Here
+from api.idempotency import Once
 from api.pages import Paged
 from api.reading import reading
 from api.schemas import Page
@@ -32,7 +33,7 @@ from core.problems import raises
 BY_HAND = "by hand"
 ID_MAX = 2**63 - 1
 
-router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=Once)
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 DeliveryId = Annotated[int, Path(ge=1, le=ID_MAX)]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from importlib import resources
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from core.errors import InvalidEvent
 from core.event import Word
@@ -42,6 +42,15 @@ class Band(BaseModel):
     labels: Annotated[Mapping[Word, Title], Field(default_factory=dict, max_length=20)]
 
 
+def _each_once(bands: tuple[Band, ...]) -> tuple[Band, ...]:
+    if len({band.name for band in bands}) < len(bands):
+        raise ValueError("two bands have one name")
+    return bands
+
+
+Bands = Annotated[tuple[Band, ...], Field(min_length=1, max_length=BANDS_MAX), AfterValidator(_each_once)]
+
+
 class RuleSet(BaseModel):
     """A segment, with one band, or layers or stages: a person is in the first of the *bands* whose condition holds."""
 
@@ -49,14 +58,8 @@ class RuleSet(BaseModel):
 
     name: Word
     kind: Kind
-    bands: Annotated[tuple[Band, ...], Field(min_length=1, max_length=BANDS_MAX)]
+    bands: Bands
     labels: Annotated[Mapping[Word, Title], Field(default_factory=dict, max_length=20)]
-
-    @model_validator(mode="after")
-    def _names_each_once(self) -> "RuleSet":
-        if len({band.name for band in self.bands}) < len(self.bands):
-            raise ValueError("two bands have one name")
-        return self
 
 
 def segment(name: str, when: Condition, labels: Mapping[str, str]) -> RuleSet:

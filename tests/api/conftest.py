@@ -39,6 +39,7 @@ def app(engine: Engine) -> FastAPI:
         publish=publisher(PostgresLog(engine, 1)),
         tell=World(engine).tell,
         sender=SENDER,
+        signing_key=b"k" * 32,
         console=Sessions(admin_secret=ADMIN),
         clock=lambda: NOW,
     )

@@ -33,6 +33,7 @@ def test_ready_is_who_has_all_that_he_needs(engine: Engine) -> None:
             publish=lambda _: None,
             tell=World(engine).tell,
             sender=SENDER,
+            signing_key=b"k" * 32,
         )
     ) as anybody:
         answer = anybody.get("/readyz")
@@ -53,6 +54,7 @@ def test_who_is_not_ready_says_what_is_missing(engine: Engine) -> None:
         publish=lambda _: None,
         tell=World(engine).tell,
         sender=SENDER,
+        signing_key=b"k" * 32,
     )
     with asking(app) as anybody:
         answer = anybody.get("/readyz")

@@ -265,6 +265,7 @@ def test_a_revoked_key_is_taken_no_longer_than_is_remembered(engine: Engine, wor
         publish=lambda _: None,
         tell=world.tell,
         sender=SENDER,
+        signing_key=b"k" * 32,
         clock=lambda: time,
     )
     with asking(app, secret) as client:

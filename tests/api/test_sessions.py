@@ -53,6 +53,7 @@ class Console:
             publish=lambda _: None,
             tell=self.world.tell,
             sender=SENDER,
+            signing_key=b"k" * 32,
             console=Sessions(admin_secret=admin_secret),
             uses=self.uses,
             clock=self.clock,

@@ -40,7 +40,16 @@ def log(engine: Engine) -> PostgresLog:
 def app(engine: Engine, log: PostgresLog, clock: Clock) -> FastAPI:
     find = partial(keys.find, admin_secret=ADMIN)
     return create(
-        engine, find, INDEX, RULES, {}, publish=publisher(log), tell=World(engine).tell, sender=SENDER, clock=clock
+        engine,
+        find,
+        INDEX,
+        RULES,
+        {},
+        publish=publisher(log),
+        tell=World(engine).tell,
+        sender=SENDER,
+        signing_key=b"k" * 32,
+        clock=clock,
     )
 
 

@@ -125,6 +125,7 @@ def test_a_log_that_cannot_be_reached_is_said_to_be(engine: Engine, world: World
             publish=fail,
             tell=world.tell,
             sender=SENDER,
+            signing_key=b"k" * 32,
         ),
         ADMIN,
     ) as client:

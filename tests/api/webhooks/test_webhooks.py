@@ -44,7 +44,17 @@ def receiver() -> Iterator[Receiver]:
 def app(engine: Engine) -> FastAPI:
     """The API, by the clock of this machine."""
     find, log = partial(keys.find, admin_secret=None), PostgresLog(engine, 1)
-    return create(engine, find, INDEX, RULES, {}, publish=publisher(log), tell=World(engine).tell, sender=SENDER)
+    return create(
+        engine,
+        find,
+        INDEX,
+        RULES,
+        {},
+        publish=publisher(log),
+        tell=World(engine).tell,
+        sender=SENDER,
+        signing_key=b"k" * 32,
+    )
 
 
 @pytest.fixture
