@@ -1,30 +1,75 @@
 """Who asks, by which key, and what he may: each route names the scope that it needs by one of these."""
 
+import re
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.context import Context, Here
+from api.cookie import SAFE_METHODS, SessionCookie, is_from_here
 from api.paths import slashes
 from core.audit import Look
 from core.errors import Forbidden, Unauthorized
-from core.keys import Key, Scope
+from core.keys import WRITING_ONLY, Key, Scope
 
 WORDS_MAX = 20  # of an address, in what is written of a look
 WORD_LENGTH_MAX = 256
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
 _bearer = HTTPBearer(auto_error=False, description="An API key (`siyu keys create`)")
+_cookie = SessionCookie()
 
 
 # What needs no database is a coroutine, though it awaits nothing: FastAPI sends every function through a thread.
 
 
-async def key(here: Here, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Key:
-    """Return the key by which this request is made. Raises `Unauthorized`."""
-    if given is None:
-        raise Unauthorized("this needs an API key: Authorization: Bearer …")
-    return await here.keys(given.credentials)
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """By what a request is made: a key, or the cookie of the console session that stands for one.
+
+    Who is answered for long (a stream) is asked for his key again now and then.
+    """
+
+    here: Context
+    secret: str | None
+    cookie: str | None
+    is_from_elsewhere: bool
+
+    async def key(self) -> Key:
+        """Return the key. Raises `Unauthorized`, and `Forbidden` where a page of somebody else's asks by our cookie."""
+        if self.secret is not None:
+            return await self.here.keys(self.secret)
+        if self.cookie is None:
+            raise Unauthorized("this needs an API key: Authorization: Bearer …")
+        if self.is_from_elsewhere:
+            raise Forbidden("by a session, this can be asked from pages of this host alone")
+        return await self.here.keys.of_session(self.cookie)
+
+
+async def asker(
+    request: Request,
+    here: Here,
+    given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    cookie: Annotated[str | None, Depends(_cookie)],
+) -> Asker:
+    """Return by what this request is made; a key goes before a session."""
+    is_from_elsewhere = request.method not in SAFE_METHODS and not is_from_here(request)
+    return Asker(here, given.credentials if given else None, cookie, is_from_elsewhere)
+
+
+async def key(asker: Annotated[Asker, Depends(asker)]) -> Key:
+    """Return the key by which this request is made. Raises `Unauthorized` and `Forbidden`."""
+    return await asker.key()
+
+
+def scopes_needed(route: APIRoute) -> list[frozenset[Scope]]:
+    """Return what it takes to be let in by *route*: of each of these sets, one scope."""
+    return sorted(_needed(route.dependant), key=sorted)
 
 
 class Needs:
@@ -44,13 +89,19 @@ class Needs:
 reader = Needs(Scope.PEOPLE_READ)
 writer = Needs(Scope.PEOPLE_WRITE)
 definer = Needs(Scope.SEGMENTS_WRITE)
+protector = Needs(Scope.PRIVACY_WRITE)
+blocker = Needs(Scope.PEOPLE_WRITE, Scope.PRIVACY_WRITE)
+subscriber = Needs(Scope.WEBHOOKS_WRITE)
 auditor = Needs(Scope.AUDIT_READ)
 administrator = Needs(Scope.ADMIN)
+anything = Needs(*sorted(frozenset(Scope) - WRITING_ONLY))
 
 Reader = Annotated[Key, Depends(reader)]
 Writer = Annotated[Key, Depends(writer)]
 Definer = Annotated[Key, Depends(definer)]
+Blocker = Annotated[Key, Depends(blocker)]
 Auditor = Annotated[Key, Depends(auditor)]
+Administrator = Annotated[Key, Depends(administrator)]
 
 
 async def clear(request: Request, here: Here, key: Reader) -> bool:
@@ -61,12 +112,26 @@ async def clear(request: Request, here: Here, key: Reader) -> bool:
     return True
 
 
-def look(request: Request, here: Context, key: Key) -> Look:
-    """Return that the owner of *key* looks at what this request asks for: the route, and the words of its address."""
+def look(request: Request, here: Context, key: Key, **more: str) -> Look:
+    """Return that the owner of *key* looks at what this request asks for: the route, and the words of its address, and *more*."""
     path = [(name, slashes(value)) for name, value in request.path_params.items()]
     asked = [*path, *request.query_params.multi_items()][:WORDS_MAX]
     words = {name[:WORD_LENGTH_MAX]: value[:WORD_LENGTH_MAX] for name, value in asked}
-    return Look(here.clock(), key.id, f"{request.method} {request.scope['route'].path}", words)
+    what = f"{request.method} {request.scope['route'].path}"
+    person = words.get("person_id", words.get("person", ""))
+    return Look(
+        at=here.clock(),
+        key=key.id,
+        what=what,
+        filters=words | more,
+        session=key.session,
+        person=person if _UUID.fullmatch(person) else None,
+    )
 
 
 Clear = Annotated[bool, Depends(clear)]
+
+
+def _needed(dependant: Dependant) -> set[frozenset[Scope]]:
+    own = {dependant.call.scopes} if isinstance(dependant.call, Needs) else set()
+    return own.union(*map(_needed, dependant.dependencies))

@@ -1,6 +1,6 @@
 """The API as an ASGI application: routes, what they stand on, and the border between them and the world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 from fastapi import APIRouter, FastAPI
@@ -16,35 +16,42 @@ from api import (
     directives,
     do_not_contact,
     exports,
+    keys,
     leads,
     metrics,
     people,
     probes,
     reviews,
     segments,
+    sessions,
     stages,
     stream,
     tags,
 )
+from api.attempts import Attempts
 from api.auditing import Auditing
 from api.context import READERS_MAX, Check, Context, Moved, Tell
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.keyring import FindKey, Keys
+from api.members import Members
 from api.metrics import MEASURERS_MAX
 from api.paths import KeepSlashes
 from api.reading import reading
 from api.transactions import on_moved
 from core import database, http
 from core.clock import Clock, system_clock
+from core.console_sessions import Sessions
 from core.errors import Unavailable
 from core.identifier import BlindIndex
+from core.keys import Key
 from core.raw import include
 from profiles import company_intent, description, frequency, intent
 from stitcher.deciding import Publish
 from stitcher.rules import Rules
 
 VERSION = "1"
+NO_ADMINISTRATOR = Sessions()
 
 
 def create(
@@ -60,6 +67,8 @@ def create(
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
     description_rules: description.Rules | None = None,
+    console: Sessions = NO_ADMINISTRATOR,
+    used: Callable[[Key], None] = lambda _: None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
@@ -67,8 +76,9 @@ def create(
     """Return an application that answers from the database of *engine*.
 
     *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
-    events that they tell of others. Whoever composes other roles hands in the *routers* to serve (all of ours where there are
-    none) and what is to happen around them: errors, trace ids and headers are theirs too.
+    events that they tell of others. *console* are the sessions of those who sign in; *used* is told of every use of a key.
+    Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and what is to happen
+    around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
         title="Siyu",
@@ -78,7 +88,7 @@ def create(
     )
     app.state.context = Context(
         engine=engine,
-        keys=Keys(engine, find_key, clock),
+        keys=Keys(engine, find_key, console.find, clock, used),
         index=index,
         rules=rules,
         intent_rules=intent.shipped() if intent_rules is None else intent_rules,
@@ -86,7 +96,10 @@ def create(
         companies=company_intent.shipped() if company_rules is None else company_rules,
         description_rules=description.shipped() if description_rules is None else description_rules,
         feed=Feed(engine),
+        members=Members(engine),
         audit=Auditing(engine),
+        attempts=Attempts(),
+        sessions=console,
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
         deciding=anyio.Semaphore(DECIDERS_MAX),
@@ -118,6 +131,8 @@ def answering() -> list[APIRouter]:
         stages.router,
         exports.router,
         audits.router,
+        keys.router,
+        sessions.router,
         behaviour.router,
         tags.router,
         stream.router,

@@ -13,11 +13,14 @@ import anyio
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from api.attempts import Attempts
 from api.auditing import Auditing
 from api.feed import Feed
 from api.keyring import Keys
+from api.members import Members
 from core import database
 from core.clock import Clock
+from core.console_sessions import Sessions
 from core.errors import Overloaded
 from core.event import Event
 from core.identifier import BlindIndex, PersonId
@@ -63,7 +66,10 @@ class Context:
     companies: company_intent.Rules
     description_rules: description.Rules
     feed: Feed
+    members: Members
     audit: Auditing
+    attempts: Attempts
+    sessions: Sessions
     checks: Mapping[str, Check]
     reading: anyio.Semaphore
     deciding: anyio.Semaphore

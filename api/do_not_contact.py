@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from sqlalchemy import Connection
 
 from api import pages
-from api.access import Writer
+from api.access import Blocker, blocker, protector
 from api.context import Here
 from api.pages import Paged
 from api.schemas import Page
-from api.transactions import Writing
+from api.transactions import snapshot_of, transaction_of
 from core.identifier import IdentifierId
 from profiles import do_not_contact
 from profiles.do_not_contact import REASON_LENGTH_MAX, Blocked, Blocking
@@ -20,6 +21,10 @@ from profiles.do_not_contact import REASON_LENGTH_MAX, Blocked, Blocking
 BLOCKED_MAX = 500
 
 router = APIRouter(prefix="/v1/do-not-contact", tags=["do-not-contact"])
+
+Asking = Annotated[Connection, Depends(snapshot_of(blocker), scope="function")]
+Adding = Annotated[Connection, Depends(transaction_of(blocker), scope="function")]
+Allowing = Annotated[Connection, Depends(transaction_of(protector), scope="function")]
 
 _PLACE = TypeAdapter(tuple[AwareDatetime, Annotated[IdentifierId, pages.UUID_TEXT]])
 
@@ -52,7 +57,7 @@ class BlockedListOut(BaseModel):
 
 
 @router.post("")
-def block(asked: NotToContact, here: Here, key: Writer, connection: Writing) -> BlockedListOut:
+def block(asked: NotToContact, here: Here, key: Blocker, connection: Adding) -> BlockedListOut:
     """Let nobody address these any more: no consent opens them, and none that is given later. What stands there already stays."""
     named = do_not_contact.read(asked.identifiers)
     of = Blocking(asked.reason, f"key:{key.id}", here.clock())
@@ -60,7 +65,7 @@ def block(asked: NotToContact, here: Here, key: Writer, connection: Writing) -> 
 
 
 @router.get("")
-def listing(connection: Writing, asked: Paged) -> Page[BlockedOut]:
+def listing(connection: Asking, asked: Paged) -> Page[BlockedOut]:
     """Return what is not to be addressed, what was put there last first."""
     found = do_not_contact.listing(connection, asked.after(_PLACE), asked.limit + 1)
     kept, following = pages.cut(found, asked.limit, lambda last: (last.at, last.id))
@@ -68,7 +73,7 @@ def listing(connection: Writing, asked: Paged) -> Page[BlockedOut]:
 
 
 @router.delete("/{identifier_id}", status_code=204)
-def allow(identifier_id: UUID, connection: Writing) -> None:
+def allow(identifier_id: UUID, connection: Allowing) -> None:
     """Take an identifier, named by its id, off the list: his consents say again whether he may be addressed."""
     do_not_contact.allow(connection, IdentifierId(str(identifier_id)))
 

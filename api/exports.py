@@ -94,9 +94,8 @@ async def result(job: Own, here: Here, key: Reader) -> StreamingResponse:
         raise Refused(f"this export is {job.status}")
     wish = WISH.validate_python(job.asked)
     if job.is_clear:
-        await here.audit(
-            Look(here.clock(), key.id, f"export of {wish.what}", {**job.asked, "job": job.id}, job.rows_done)
-        )
+        words = {**job.asked, "job": job.id}
+        await here.audit(Look(here.clock(), key.id, f"export of {wish.what}", words, job.rows_done, key.session))
     headers = {
         "Content-Disposition": f'attachment; filename="siyu-{wish.what}.{wish.format}"',
         "Content-Length": str(job.size_bytes),

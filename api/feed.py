@@ -1,8 +1,8 @@
 """The feed: what is announced, from the outbox to any number of readers, by one database session for each process.
 
-Every reader keeps his own place. The feed holds the newest rows, so that readers who keep up cost the database nothing;
-one who is behind reads the outbox himself. So nothing is buffered for anybody and nobody misses anything: what is not
-held is read, and what is gone is said to be gone (`Reset`).
+Every reader keeps his own place. The feed holds the newest rows, written out once for all, so that readers who keep up cost
+the database nothing and the process little; one who is behind reads the outbox himself. So nothing is buffered for anybody
+and nobody misses anything: what is not held is read, and what is gone is said to be gone (`Reset`).
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import chain, takewhile
 from threading import Event, Thread
 
 import anyio
@@ -19,15 +19,19 @@ from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 
 from api.reading import reading
-from core import outbox
+from core import cloudevents, outbox
 from core.errors import InvalidEvent, Overloaded, Unavailable
+from core.identifier import IdentifierId, PersonId
 from core.outbox import Announcement, Cursor, Row
 from core.session import Session
 
-READERS_MAX = 500
+READERS_MAX = 2_000
 CATCHING_UP_MAX = 2  # readers that use a database connection at a time
 HELD_ANNOUNCEMENTS_MAX = 10_000
 READ_ROWS_MAX = 100
+NOTHING_SECONDS = (
+    3.0  # after so long a reader is told that there is nothing, so that whoever answers him can look about
+)
 WAIT_SECONDS = 0.5  # for rows whose notice came before an older transaction let them be read
 RETRY_SECONDS = 1.0
 
@@ -59,10 +63,21 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One announcement, and the place behind it."""
+    """One announcement, as every reader gets it: the place behind it, what he chooses by, and what goes over the wire."""
 
     place: Place
-    announcement: Announcement
+    name: str
+    person: PersonId
+    segment: str | None  # that he has entered or left
+    wire: bytes
+
+    @classmethod
+    def of(cls, place: Place, announcement: Announcement) -> "Told":
+        """Write *announcement* out."""
+        name = cloudevents.name(announcement)
+        head = f"id: {place}\r\nevent: {name}\r\ndata: ".encode()
+        wire = head + cloudevents.structured(announcement) + b"\r\n\r\n"
+        return cls(place, name, PersonId(IdentifierId(announcement.key)), announcement.value.get("segment"), wire)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,14 @@ class Reset:
     """What lay between the reader's place and this one cannot be had any more: he has to begin anew."""
 
     place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One row, written out, and the cursor behind it."""
+
+    cursor: Cursor
+    told: Sequence[Told]
 
 
 class Feed:
@@ -85,15 +108,15 @@ class Feed:
         """Return the place of one who wants to hear only what is announced from now on."""
         return Place(await run_in_threadpool(self._latest))
 
-    async def follow(self, after: Place) -> AsyncGenerator[Told | Reset, None]:
-        """Yield what is announced behind *after*.
+    async def follow(self, after: Place) -> AsyncGenerator[Sequence[Told] | Reset, None]:
+        """Yield what is announced behind *after*, as much at a time as is there: nothing, where there is nothing for a while.
 
         Ends only when the database does not answer: the reader comes back with the last place that he was told.
         """
         async with self._counted():
             try:
-                async for told in self._told(after):
-                    yield told
+                async for news in self._told(after):
+                    yield news
             except Unavailable as error:
                 _log.warning("feed.reader_sent_away", reason=str(error))
 
@@ -102,38 +125,41 @@ class Feed:
         if self._readers >= READERS_MAX:
             raise Overloaded("too many are reading the stream", retry_after_seconds=10)
 
-    async def _told(self, place: Place) -> AsyncIterator[Told | Reset]:
+    async def _told(self, place: Place) -> AsyncIterator[Sequence[Told] | Reset]:
         while True:
             news = self._news
-            rows, end = self._held_behind(place.cursor), place
-            if rows is None:
+            said, end = self._held_behind(place.cursor), place
+            if said is None:
                 async with self._catching_up:
-                    rows, end = await run_in_threadpool(self._read, place)
-            if rows is None:
+                    said, end = await run_in_threadpool(self._read, place)
+            if said is None:
                 place = end
                 yield Reset(place)
-                continue
-            for row in rows:
-                for told in _unread(row, place):
-                    yield told
-                place = Place(row.cursor)
-            if not rows:
+            elif said:
+                [first, *others] = said
+                yield [*first.told[place.passed :], *chain.from_iterable(each.told for each in others)]
+                place = Place(said[-1].cursor)
+            else:
                 place = max(place, end)
-                await news.wait()
+                with anyio.move_on_after(NOTHING_SECONDS) as waited:
+                    await news.wait()
+                if waited.cancelled_caught:
+                    yield []
 
-    def _held_behind(self, cursor: Cursor) -> Sequence[Row] | None:
+    def _held_behind(self, cursor: Cursor) -> Sequence[_Said] | None:
         """Return what is held behind *cursor*, or `None` where that does not reach back to it."""
         if self._since is None or cursor < self._since:
             return None
-        return list(takewhile(lambda row: row.cursor > cursor, reversed(self._held)))[::-1]
+        return list(takewhile(lambda said: said.cursor > cursor, reversed(self._held)))[::-1]
 
-    def _read(self, place: Place) -> tuple[Sequence[Row] | None, Place]:
+    def _read(self, place: Place) -> tuple[Sequence[_Said] | None, Place]:
         """Return the next rows behind *place*, `None` where some are gone, and up to where there is nothing else."""
         with reading(self._engine) as connection:
             latest = outbox.latest(connection)
             if outbox.trimmed(connection) > place.cursor or place.cursor.xid > latest.xid:
                 return None, Place(latest)
-            return outbox.read(connection, place.cursor, READ_ROWS_MAX), Place(latest)
+            rows = outbox.read(connection, place.cursor, READ_ROWS_MAX)
+        return _said(rows, place.cursor), Place(latest)
 
     def _latest(self) -> Cursor:
         with reading(self._engine) as connection:
@@ -155,7 +181,7 @@ class Feed:
     def _begin_anew(self) -> None:
         self._stop = Event()
         self._news = asyncio.Event()
-        self._held: deque[Row] = deque()
+        self._held: deque[_Said] = deque()
         self._size = 0
         self._since: Cursor | None = None  # all that was announced behind it, and has been read, is held
 
@@ -166,7 +192,7 @@ class Feed:
                 with Session(self._engine, outbox.CHANNEL) as session:
                     for since, rows in self._follow_outbox(session, cursor, stop):
                         cursor = rows[-1].cursor if rows else since
-                        loop.call_soon_threadsafe(self._hold, stop, since, rows)
+                        loop.call_soon_threadsafe(self._hold, stop, since, _said(rows, since))
             except Unavailable as error:
                 _log.warning("feed.unavailable", reason=str(error))
                 stop.wait(RETRY_SECONDS)
@@ -188,24 +214,31 @@ class Feed:
             else:
                 session.wait(WAIT_SECONDS)
 
-    def _hold(self, stop: Event, since: Cursor, rows: Sequence[Row]) -> None:
-        """Take *rows* over from the session's thread; runs in the event loop, like all that touches what is held."""
+    def _hold(self, stop: Event, since: Cursor, said: Sequence[_Said]) -> None:
+        """Take what is *said* over from the session's thread; runs in the event loop, like all that touches what is held."""
         if stop is not self._stop:
             return
         if self._since is None:
             self._since = since
-        self._held += rows
-        self._size += sum(len(row.announcements) for row in rows)
+        self._held += said
+        self._size += sum(len(each.told) for each in said)
         while self._size > HELD_ANNOUNCEMENTS_MAX:
             oldest = self._held.popleft()
-            self._size -= len(oldest.announcements)
+            self._size -= len(oldest.told)
             self._since = oldest.cursor
         self._news.set()
         self._news = asyncio.Event()
 
 
-def _unread(row: Row, place: Place) -> Iterator[Told]:
-    """Return what of *row*, the next one behind *place*, has not been delivered."""
-    for number, announcement in enumerate(row.announcements[place.passed :], place.passed + 1):
-        is_last = number == len(row.announcements)
-        yield Told(Place(row.cursor) if is_last else Place(place.cursor, number), announcement)
+def _said(rows: Sequence[Row], since: Cursor) -> Sequence[_Said]:
+    """Write *rows*, the next ones behind *since*, out."""
+    said = []
+    for row in rows:
+        last = len(row.announcements)
+        told = [
+            Told.of(Place(since, number) if number < last else Place(row.cursor), announcement)
+            for number, announcement in enumerate(row.announcements, 1)
+        ]
+        said.append(_Said(row.cursor, told))
+        since = row.cursor
+    return said

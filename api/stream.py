@@ -1,19 +1,21 @@
 """The stream: what changes about people, as it is announced (server-sent events)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from api.access import reader
+from api.choosing import Chosen, chosen
 from api.context import Here
 from api.feed import Feed, Place, Reset, Told
-from core import cloudevents
 
 HEARTBEAT_SECONDS = 15
 SEND_SECONDS_MAX = 30.0  # a reader who takes nothing for so long is sent away; he comes back where he was
+CHUNK_BYTES_MAX = 256 << 10  # handed over at once: with what the socket holds, all that waits for one reader
 
 router = APIRouter(prefix="/v1", tags=["stream"])
 
@@ -25,44 +27,56 @@ _EVENT_STREAM: dict[int | str, dict[str, Any]] = {
 @router.get("/stream", response_class=EventSourceResponse, responses=_EVENT_STREAM, dependencies=[Depends(reader)])
 async def stream(
     here: Here,
-    types: Annotated[
-        str | None,
-        Query(max_length=1_000, description="Names divided by commas: `profile.updated`, `person.merged`, …"),
-    ] = None,
+    chosen: Annotated[Chosen, Depends(chosen)],
     last_event_id: Annotated[str | None, Header(description="Go on behind this event, without a gap.")] = None,
 ) -> EventSourceResponse:
     """Tell what changes about people. An event `reset` says that some of it cannot be had any more: begin anew."""
     here.feed.check_room()
     after = Place.read(last_event_id) if last_event_id else await here.feed.now()
-    spoken = _Spoken(here.feed, after, frozenset(types.split(",")) if types else None)
+    spoken = _Spoken(here.feed, chosen, after)
     return EventSourceResponse(
-        spoken.events(), ping=HEARTBEAT_SECONDS, ping_message_factory=spoken.heartbeat, send_timeout=SEND_SECONDS_MAX
+        spoken.chunks(), ping=HEARTBEAT_SECONDS, ping_message_factory=spoken.heartbeat, send_timeout=SEND_SECONDS_MAX
     )
 
 
+@dataclass
 class _Spoken:
-    """The stream to one reader, who hears of *types* only."""
+    """The stream to one reader, who has come to *place* and hears what he has *chosen*."""
 
-    def __init__(self, feed: Feed, place: Place, types: frozenset[str] | None) -> None:
-        self._feed = feed
-        self._types = types
-        self._place = place
+    feed: Feed
+    chosen: Chosen
+    place: Place
 
-    async def events(self) -> AsyncIterator[ServerSentEvent]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         """Yield what is announced, and how far he has come."""
-        async with aclosing(self._feed.follow(self._place)) as followed:
-            async for told in followed:
-                self._place = told.place
-                if isinstance(told, Reset):
-                    yield ServerSentEvent("{}", event="reset", id=str(told.place))
-                elif self._types is None or cloudevents.name(told.announcement) in self._types:
-                    yield _spoken(told)
+        async with aclosing(self.feed.follow(self.place)) as followed:
+            async for news in followed:
+                if isinstance(news, Reset):
+                    self.place = news.place
+                    yield _reset(news)
+                elif news:
+                    for chunk in _chunks(await self.chosen.of(news)):
+                        yield chunk
+                    self.place = news[-1].place
 
     def heartbeat(self) -> ServerSentEvent:
         """Return a comment that no reader sees, with the place that he has come to, so that he resumes from there."""
-        return ServerSentEvent(comment="heartbeat", id=str(self._place))
+        return ServerSentEvent(comment="heartbeat", id=str(self.place))
 
 
-def _spoken(told: Told) -> ServerSentEvent:
-    data = cloudevents.structured(told.announcement).decode()
-    return ServerSentEvent(data, event=cloudevents.name(told.announcement), id=str(told.place))
+def _reset(reset: Reset) -> bytes:
+    return ServerSentEvent("{}", event="reset", id=str(reset.place)).encode()
+
+
+def _chunks(told: Sequence[Told]) -> Iterator[bytes]:
+    """Join what is *told*, as much as may be handed over at once."""
+    chunk: list[bytes] = []
+    size = 0
+    for each in told:
+        if chunk and size + len(each.wire) > CHUNK_BYTES_MAX:
+            yield b"".join(chunk)
+            chunk, size = [], 0
+        chunk.append(each.wire)
+        size += len(each.wire)
+    if chunk:
+        yield b"".join(chunk)

@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 from sqlalchemy import Connection
 
-from api.access import Needs, auditor, definer, reader, writer
+from api.access import Needs, administrator, auditor, definer, reader, writer
 from api.context import Here, Moved, one_at_a_time, turn
 from api.reading import reading
 from core import database
@@ -51,8 +51,10 @@ snapshot = snapshot_of(reader)
 
 Snapshot = Annotated[Connection, Depends(snapshot, scope="function")]
 Alone = Annotated[Connection, Depends(alone, scope="function")]
+AdminSnapshot = Annotated[Connection, Depends(snapshot_of(administrator), scope="function")]
 AuditSnapshot = Annotated[Connection, Depends(snapshot_of(auditor), scope="function")]
 Writing = Annotated[Connection, Depends(transaction_of(writer), scope="function")]
+Administering = Annotated[Connection, Depends(transaction_of(administrator), scope="function")]
 Defining = Annotated[Connection, Depends(transaction_of(definer), scope="function")]
 
 

@@ -12,6 +12,7 @@
   + Refused            it contradicts what is recorded, or a rule: 409
   + Unauthorized       no key, or an unknown one: 401
   + Forbidden          the key does not reach so far: 403
+  + Limited            he asks too often: 429
 """
 
 
@@ -70,8 +71,16 @@ class Refused(SiyuError):
 
 
 class Unauthorized(SiyuError):
-    """No key was given, or it is unknown, or it was revoked."""
+    """No key was given, or it is unknown, was revoked, or has expired."""
 
 
 class Forbidden(SiyuError):
     """The key is known and lacks the scope for this."""
+
+
+class Limited(SiyuError):
+    """Somebody asked this more often than he may; *retry_after_seconds* says when to come again."""
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds

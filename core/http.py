@@ -29,6 +29,7 @@ from core.errors import (
     Forbidden,
     Gone,
     InvalidEvent,
+    Limited,
     NotFound,
     Overloaded,
     Refused,
@@ -166,6 +167,8 @@ def answer_to(error: Exception) -> Answer:
             return Answer(401, "unauthorized", str(error), headers={"WWW-Authenticate": 'Bearer realm="siyu"'})
         case Forbidden():
             return Answer(403, "forbidden", str(error))
+        case Limited():
+            return Answer(429, "rate_limited", str(error), headers={"Retry-After": str(error.retry_after_seconds)})
         case Gone():
             return Answer(410, "gone", str(error))
         case NotFound():

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 
 from core.errors import Forbidden, Unauthorized
-from core.keys import Key, Scope
+from core.keys import UNKNOWN, Key, Scope
 
 FindKey = Callable[[str], Awaitable[Key]]
 
@@ -16,18 +16,22 @@ REMEMBERED_SECONDS = 10.0
 REMEMBERED_MAX = 1_000
 SECRET_LENGTH_MAX = 256
 
-_UNKNOWN = "this key is unknown or was revoked"
-
 
 class KeyCache:
     """Finds keys by *find*, in a thread, and remembers the answer for ten seconds: a revoked key works so long.
 
     However many ask for one key at the same time, it is looked up once. Secrets that open nothing are remembered apart, so that
-    guessing drives no good key out.
+    guessing drives no good key out. *used* is told of each use.
     """
 
-    def __init__(self, find: Callable[[str], Key], now: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        find: Callable[[str], Key],
+        now: Callable[[], float] = monotonic,
+        used: Callable[[Key], None] = lambda _: None,
+    ) -> None:
         self._find = find
+        self._used = used
         self._now = now
         self._keys: dict[bytes, tuple[float, Key | None]] = {}
         self._refused: dict[bytes, tuple[float, Key | None]] = {}
@@ -40,7 +44,8 @@ class KeyCache:
         if until_seconds <= self._now():
             key = await asyncio.shield(self._asked(digest, secret))
         if key is None:
-            raise Unauthorized(_UNKNOWN)
+            raise Unauthorized(UNKNOWN)
+        self._used(key)
         return key
 
     def _asked(self, digest: bytes, secret: str) -> "asyncio.Task[Key | None]":
@@ -74,7 +79,7 @@ class KeyCache:
 async def writer(secret: str, find_key: FindKey) -> Key:
     """Return the key that *secret* opens; raises `Unauthorized`, and `Forbidden` when it may not write events."""
     if not 0 < len(secret) <= SECRET_LENGTH_MAX:
-        raise Unauthorized(_UNKNOWN)
+        raise Unauthorized(UNKNOWN)
     key = await find_key(secret)
     if not key.may(Scope.EVENTS_WRITE):
         raise Forbidden("this key may not write events")

@@ -234,6 +234,18 @@ def survivor(connection: Connection, person_id: str) -> PersonId:
     return survivor(connection, heir)
 
 
+def every_id(connection: Connection, person_id: str) -> Collection[str]:
+    """Return all ids that the person whom *person_id* leads to may have borne, that one too, also where he is gone."""
+    rows = connection.execute(
+        text(
+            "SELECT own.id::text FROM identifier AS asked JOIN identifier AS own USING (component_id, person_id)"
+            " WHERE asked.id = CAST(:id AS uuid)"
+        ),
+        {"id": person_id},
+    )
+    return {person_id, *rows.scalars()}
+
+
 def of_person(connection: Connection, person_id: PersonId) -> list[Member]:
     """Return the identifiers of a person (of the present id), the canonical one first, then by rank of age and text."""
     own = _select(

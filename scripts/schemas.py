@@ -1,4 +1,5 @@
-"""Writes docs/schemas/ (what a sender may write, and what stands on the topics) and docs/openapi.json. Run by `make schemas`.
+"""Writes docs/schemas/ (what a sender may write, and what stands on the topics), docs/openapi.json, and the
+tables of docs/access.md. Run by `make schemas`.
 
 Within a major version fields are only added, so what we announce is described open: a reader overlooks what he does not
 know. What a sender writes is described as strictly as it is checked.
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from fastapi import FastAPI
 from pydantic import AwareDatetime, BaseModel, Field, TypeAdapter
 
 from core.clock import system_clock
@@ -32,6 +34,7 @@ from ingest.channels import Channels
 from profiles import company_intent, description, frequency, intent
 from profiles.record import CAUSES_MAX, Reason
 from profiles.segments import telling
+from scripts import access
 from siyu.serving import Role, application
 from siyu.system import System
 from stitcher import rules
@@ -136,8 +139,8 @@ def schemas() -> Mapping[str, Mapping[str, Any]]:
     return {name: {"$schema": DIALECT, **adapter.json_schema()} for name, adapter in described.items()}
 
 
-def openapi() -> Mapping[str, Any]:
-    """Return the description of all routes, as `/openapi.json` has it."""
+def whole() -> FastAPI:
+    """Return the application with all its routes, in front of no database."""
     engine = connect("postgresql://")
     log = PostgresLog(engine, partitions=1)
     system = System(
@@ -155,7 +158,12 @@ def openapi() -> Mapping[str, Any]:
         channels=Channels(),
         group_robots={},
     )
-    return application(system, set(Role)).openapi()
+    return application(system, set(Role))
+
+
+def openapi() -> Mapping[str, Any]:
+    """Return the description of all routes, as `/openapi.json` has it."""
+    return whole().openapi()
 
 
 def written(schema: Mapping[str, Any]) -> str:
@@ -173,6 +181,7 @@ def main() -> None:
     for name, schema in made.items():
         (FOLDER / name).write_text(written(schema), encoding="utf-8")
     OPENAPI.write_text(written(openapi()), encoding="utf-8")
+    access.PAGE.write_text(access.page(whole()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -21,8 +23,10 @@ from api import probes
 from api.context import Tell
 from api.exporting.exporter import Exporter
 from core import keys, metrics
+from core.console_sessions import Sessions
 from core.database import transaction
 from core.event import Event
+from core.key_uses import KeyUses
 from core.keys import Key
 from core.log.port import DIRECTIVES, EVENTS, QUARANTINE
 from core.relay import Relay
@@ -69,11 +73,11 @@ def intake_of(system: System) -> Intake:
     return Intake(receiver_of(system), events, refused, system.clock)
 
 
-def ground_of(system: System, intake: Intake, spool: Spool) -> Ground:
-    """Return what the collectors of *system* stand on."""
+def ground_of(system: System, intake: Intake, spool: Spool, uses: KeyUses) -> Ground:
+    """Return what the collectors of *system* stand on; the use of a key is noted in *uses*."""
     return Ground(
         intake=intake,
-        find_key=KeyCache(_key_finder(system)),
+        find_key=KeyCache(_key_finder(system), used=uses.note),
         channels=system.channels,
         engine=system.engine,
         signing_key=system.signing_key,
@@ -86,10 +90,11 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
     """Return the web application of *roles*; what it has accepted it brings into the log before it ends."""
     intake = intake_of(system)
     spool = Spool(intake, system.settings.data_dir / "spool")
-    loops = [spool.run]
+    uses = KeyUses(system.engine, system.clock)
+    loops = [spool.run, uses.run]
     routers = api.answering() if Role.API in roles else [probes.router]
     if Role.COLLECT in roles:
-        routers += collectors.routers(ground_of(system, intake, spool))
+        routers += collectors.routers(ground_of(system, intake, spool, uses))
         loops += [polling.run for polling in pollings(intake, system.engine, system.channels.orders)]
 
     @asynccontextmanager
@@ -100,6 +105,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
             each.cancel()
         await spool.close()
         await intake.close()
+        await asyncio.to_thread(uses.write)
 
     return api.create(
         system.engine,
@@ -113,6 +119,8 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         frequency_rules=system.frequency_rules,
         company_rules=system.company_rules,
         description_rules=system.description_rules,
+        console=Sessions(timedelta(hours=system.settings.session_idle_hours), _admin_secret(system)),
+        used=uses.note,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,
@@ -258,9 +266,12 @@ def prepare_interpreter() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
-def _find(system: System) -> Callable[[Connection, str], Key]:
-    admin = system.settings.admin_key.get_secret_value() if system.settings.admin_key else None
-    return lambda connection, secret: keys.find(connection, secret, admin)
+def _find(system: System) -> Callable[[Connection, str, datetime], Key]:
+    return partial(keys.find, admin_secret=_admin_secret(system))
+
+
+def _admin_secret(system: System) -> str | None:
+    return system.settings.admin_key.get_secret_value() if system.settings.admin_key else None
 
 
 def _key_finder(system: System) -> Callable[[str], Key]:
@@ -268,7 +279,7 @@ def _key_finder(system: System) -> Callable[[str], Key]:
 
     def found(secret: str) -> Key:
         with transaction(system.engine) as connection:
-            return find(connection, secret)
+            return find(connection, secret, system.clock())
 
     return found
 

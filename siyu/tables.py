@@ -1,6 +1,6 @@
 """Every module that owns a table, imported so that the metadata is whole: for migrations and their test."""
 
-from core import audit, jobs, keys, outbox, quarantine
+from core import audit, console_sessions, jobs, keys, outbox, quarantine
 from core.log import postgres
 from ingest import mappings, questions
 from ingest.links import store as tracked_links
@@ -14,6 +14,7 @@ from stitcher import directives, links, openings, reviewing, robot_evidence
 __all__ = [
     "articles",
     "audit",
+    "console_sessions",
     "directives",
     "do_not_contact",
     "history",

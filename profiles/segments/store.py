@@ -219,6 +219,15 @@ def members(connection: Connection, name: str, band: str | None, after: PersonId
     return [Place(*row) for row in rows]
 
 
+def among(connection: Connection, name: str, people: Collection[PersonId]) -> set[PersonId]:
+    """Return who of *people* stands in a rule set."""
+    rows = connection.execute(
+        text("SELECT person_id::text FROM membership WHERE set_name = :name AND person_id = ANY(CAST(:ids AS uuid[]))"),
+        {"name": name, "ids": array(people)},
+    )
+    return {PersonId(row[0]) for row in rows}
+
+
 def counts(connection: Connection, names: Collection[str]) -> Mapping[str, Mapping[str, int]]:
     """Return how many people stand in each band of the rule sets *names*."""
     found: dict[str, dict[str, int]] = {name: {} for name in names}

@@ -22,10 +22,10 @@ class _InProcess(httpx.BaseTransport):
 
 
 @contextmanager
-def asking(app: FastAPI, secret: str | None = None) -> Iterator[httpx.Client]:
-    """Open a client of *app* that sends the key *secret*."""
+def asking(app: FastAPI, secret: str | None = None, at: str = "http://siyu.test") -> Iterator[httpx.Client]:
+    """Open a client of *app*, which it finds *at* an address, that sends the key *secret*."""
     headers = {"Authorization": f"Bearer {secret}"} if secret else {}
     with start_blocking_portal() as portal:
         transport = _InProcess(app, portal)
-        with httpx.Client(transport=transport, base_url="http://siyu.test", headers=headers) as client:
+        with httpx.Client(transport=transport, base_url=at, headers=headers) as client:
             yield client

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 import siyu.tables  # noqa: F401 - all tables
 from api.app import create
 from core import keys
+from core.console_sessions import Sessions
 from core.keys import Scope
 from core.log.postgres import PostgresLog
 from stitcher.deciding import publisher
@@ -37,6 +38,7 @@ def app(engine: Engine) -> FastAPI:
         {"log": lambda: None},
         publish=publisher(PostgresLog(engine, 1)),
         tell=World(engine).tell,
+        console=Sessions(admin_secret=ADMIN),
         clock=lambda: NOW,
     )
 

@@ -2,7 +2,9 @@
 
 import threading
 from contextlib import suppress
+from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import anyio
 import httpx
@@ -21,6 +23,12 @@ from tests.api.client import asking
 from tests.api.world import NOW, World
 
 PHONE = "phone:+8613912345678"
+READING = "GET /v1/audit"
+
+
+def looks_of(client: httpx.Client, **wanted: str) -> list[dict[str, Any]]:
+    """All looks but those at the audit itself, the latest first."""
+    return [look for look in client.get("/v1/audit", params=wanted).json()["data"] if look["what"] != READING]
 
 
 def test_a_look_at_somebody_in_clear_is_written_down(
@@ -35,7 +43,7 @@ def test_a_look_at_somebody_in_clear_is_written_down(
     ):
         assert sales.get(path).status_code == 200
 
-    looks = administrator.get("/v1/audit").json()["data"]
+    looks = looks_of(administrator)
 
     assert [(look["what"], look["filters"]) for look in looks] == [
         ("GET /v1/people/{person_id}", {"person_id": person}),
@@ -53,7 +61,7 @@ def test_what_would_change_in_clear_is_written_down(app: FastAPI, world: World, 
     with asking(app, world.key(Scope.PEOPLE_READ_PII, Scope.PEOPLE_WRITE, Scope.PEOPLE_READ)) as key:
         assert key.post("/v1/directives?preview=true", json=wish).status_code == 200
 
-    (look,) = administrator.get("/v1/audit").json()["data"]
+    (look,) = looks_of(administrator)
     assert (look["what"], look["filters"]) == ("POST /v1/directives", {"preview": "true"})
     assert PHONE not in str(look)
 
@@ -65,19 +73,70 @@ def test_who_sees_people_masked_leaves_no_trace(
 
     assert marketer.get(f"/v1/people/{world.person(PHONE)}").status_code == 200
 
-    assert administrator.get("/v1/audit").json()["data"] == []
+    assert looks_of(administrator) == []
 
 
-def test_the_audit_is_the_administrator_s(sales: httpx.Client, anybody: httpx.Client) -> None:
+def test_the_audit_is_for_those_who_may_read_it(
+    app: FastAPI, world: World, sales: httpx.Client, anybody: httpx.Client
+) -> None:
+    with asking(app, world.key(Scope.AUDIT_READ)) as auditor:
+        assert auditor.get("/v1/audit").status_code == 200
     assert (sales.get("/v1/audit").status_code, anybody.get("/v1/audit").status_code) == (403, 401)
+
+
+def test_who_reads_what_is_written_is_written_down(administrator: httpx.Client) -> None:
+    administrator.get("/v1/audit?key=k")
+
+    first, second = administrator.get("/v1/audit").json()["data"]
+
+    assert (first["what"], first["filters"]) == (READING, {})
+    assert (second["key"], second["what"], second["filters"]) == ("admin", READING, {"key": "k"})
+
+
+def test_looks_can_be_had_by_key_route_and_time(engine: Engine, administrator: httpx.Client) -> None:
+    with transaction(engine) as connection:
+        audit.record(
+            connection,
+            [Look(NOW + timedelta(hours=n), f"k{n % 2}", f"what {n % 3}", {}, n) for n in range(-6, 0)],
+        )
+
+    def counts(**wanted: str) -> list[int]:
+        return [look["count"] for look in looks_of(administrator, **wanted)]
+
+    assert counts(key="k1") == [-1, -3, -5]
+    assert counts(what="what 0") == [-3, -6]
+    assert counts(**{"from": at(-4), "to": at(-2)}) == [-3, -4]
+    assert counts(key="k1", what="what 0", to=at(0)) == [-3]
+    assert counts(key="nobody") == []
+
+
+def at(hour: int) -> str:
+    return (NOW + timedelta(hours=hour)).isoformat()
+
+
+def test_looks_at_a_person_are_found_under_every_id_that_he_bore(
+    world: World, sales: httpx.Client, administrator: httpx.Client
+) -> None:
+    world.happens(PHONE)
+    world.happens("email:li@example.com")
+    world.happens("user_id:somebody-else")
+    before = [world.person(PHONE), world.person("email:li@example.com")]
+    for person in (*before, world.person("user_id:somebody-else")):
+        sales.get(f"/v1/people/{person}")
+    world.happens(PHONE, "email:li@example.com")
+
+    for person in before:
+        assert {look["person_id"] for look in looks_of(administrator, person=person)} == {*before}
+    assert looks_of(administrator, person="00000000-0000-4000-8000-000000000000") == []
 
 
 def test_looks_come_in_pages_the_latest_first(engine: Engine, administrator: httpx.Client) -> None:
     with transaction(engine) as connection:
         audit.record(connection, [Look(NOW, "k", f"look {n}", {}, n) for n in range(5)])
 
-    first = administrator.get("/v1/audit?limit=3").json()
-    second = administrator.get("/v1/audit", params={"limit": 3, "cursor": first["page"]["next_cursor"]}).json()
+    first = administrator.get("/v1/audit?limit=3&key=k").json()
+    cursor = first["page"]["next_cursor"]
+    second = administrator.get("/v1/audit", params={"limit": 3, "key": "k", "cursor": cursor}).json()
 
     assert [look["count"] for look in first["data"] + second["data"]] == [4, 3, 2, 1, 0]
     assert second["page"]["has_more"] is False
@@ -86,7 +145,7 @@ def test_looks_come_in_pages_the_latest_first(engine: Engine, administrator: htt
 def test_of_a_long_address_only_the_beginning_is_kept(sales: httpx.Client, administrator: httpx.Client) -> None:
     sales.get("/v1/reviews", params={f"n{n}": "x" * 1_000 for n in range(WORDS_MAX + 5)})
 
-    (look,) = administrator.get("/v1/audit").json()["data"]
+    (look,) = looks_of(administrator)
     assert len(look["filters"]) == WORDS_MAX
     assert {len(said) for said in look["filters"].values()} == {WORD_LENGTH_MAX}
 

@@ -153,3 +153,14 @@ def test_who_may_only_read_decides_nothing(app: FastAPI, world: World) -> None:
     with asking(app, world.key(Scope.PEOPLE_READ)) as client:
         assert client.post("/v1/do-not-contact", json={"identifiers": [PHONE], "reason": "r"}).status_code == 403
         assert client.get("/v1/do-not-contact").status_code == 403
+
+
+def test_who_decides_about_people_puts_on_the_list_and_only_who_protects_them_takes_off(
+    app: FastAPI, world: World
+) -> None:
+    with asking(app, world.key(Scope.PEOPLE_WRITE)) as sales, asking(app, world.key(Scope.PRIVACY_WRITE)) as officer:
+        (blocked,) = block(sales, PHONE)
+        assert sales.delete(f"/v1/do-not-contact/{blocked['id']}").status_code == 403
+        assert [each["id"] for each in officer.get("/v1/do-not-contact").json()["data"]] == [blocked["id"]]
+        assert officer.delete(f"/v1/do-not-contact/{blocked['id']}").status_code == 204
+        block(officer, PHONE)

@@ -117,6 +117,7 @@ def test_the_administrator_may_ask_everything(administrator: httpx.Client) -> No
         (errors.InvalidEvent("too_old", "it is too old", "/at"), 400, {}),
         (errors.Unauthorized("no"), 401, {"www-authenticate": 'Bearer realm="siyu"'}),
         (errors.Forbidden("no"), 403, {}),
+        (errors.Limited("no", 7), 429, {"retry-after": "7"}),
         (errors.NotFound("no"), 404, {}),
         (errors.Refused("no"), 409, {}),
         (errors.Overloaded("no", 7), 503, {"retry-after": "7"}),
@@ -201,6 +202,8 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
         "Way",
         "NotToContact",
         "Tagging",
+        "NewKey",
+        "Rotation",
         *CONDITIONS_AND_WISHES,
     }
     assert not [

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,9 +18,16 @@ from sqlalchemy import Engine, text
 from api import feed
 from core import outbox
 from core.database import transaction
-from core.outbox import Cursor
+from core.log.port import PROFILE_UPDATED
+from core.outbox import Announcement, Cursor
+from profiles import intent, traits
+from profiles.segments import defining
+from profiles.segments.judging import Rules
+from profiles.segments.rulesets import segment
+from profiles.segments.watching import Watch
 from tests.api.conftest import ADMIN
 from tests.api.world import NOW, World
+from tests.profiles.segments.conditions import CONDITION
 
 A, B = "user_id:A", "user_id:B"
 Told = dict[str, Any]
@@ -96,6 +104,54 @@ def test_one_hears_only_of_what_one_asked_for(world: World, listener: httpx.Clie
 
     assert merged["event"] == "person.merged"
     assert merged["data"]["from"]
+
+
+def test_what_nobody_announces_cannot_be_asked_for(listener: httpx.Client) -> None:
+    answer = listener.get("/v1/stream?types=person.merged,person.sliced")
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "unknown_type")
+    assert answer.json()["errors"][0]["pointer"] == "/query/types"
+    assert listener.get("/v1/stream?segment=unheard_of").status_code == 404
+
+
+def test_one_hears_of_a_segment_only_and_of_who_enters_and_leaves_it(
+    world: World, engine: Engine, listener: httpx.Client
+) -> None:
+    define(engine, "paying", {"kind": "ordered"})
+    watch = Watch(engine, Rules(intent.shipped(), traits.shipped()), clock=lambda: NOW)
+    watch.drain()
+    with listening(listener, segment="paying") as told:
+        world.happens(A)
+        world.happens(B, type="order.paid", order={"id": "o", "amount": 1})
+        watch.drain()
+        [entered] = tell(told, 1)
+        world.happens(A, minute=1)
+        world.happens(B, minute=2)
+        [updated] = tell(told, 1)
+
+    assert (entered["event"], entered["data"]["change"]) == ("segment.membership", "entered")
+    assert updated["event"] == "profile.updated"
+    assert entered["data"]["person_id"] == updated["data"]["person_id"] == world.person(B)
+
+
+def test_who_takes_nothing_is_sent_away_and_others_hear_on(
+    world: World, engine: Engine, listener: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the server holding for him what he does not take."""
+    monkeypatch.setattr("api.stream.SEND_SECONDS_MAX", 0.3)
+    start = cursor_of(engine)
+    enqueue_much(engine)
+    with socket.create_connection((listener.base_url.host, listener.base_url.port or 0)) as lazy:
+        head = f"GET /v1/stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ADMIN}\r\nLast-Event-ID: {start}\r\n\r\n"
+        lazy.sendall(head.encode())
+        with listening(listener) as told:
+            world.happens(A)
+            assert names(tell(told, 2)) == ["person.created", "profile.updated"]
+        time.sleep(1.0)
+        lazy.settimeout(5)
+        taken = sum(iter(lambda: len(lazy.recv(1 << 20)), 0))
+
+    assert taken < MUCH_BYTES / 2
 
 
 def test_who_comes_back_goes_on_behind_the_last_event_that_he_heard(
@@ -180,7 +236,7 @@ def test_who_hears_nothing_is_told_that_we_are_there_and_where_he_is(
     monkeypatch.setattr("api.stream.HEARTBEAT_SECONDS", 0.2)
     start = cursor_of(engine)
     world.happens(A)
-    with listener.stream("GET", "/v1/stream?types=nothing", headers={"Last-Event-ID": start}) as answer:
+    with listener.stream("GET", "/v1/stream?types=person.split", headers={"Last-Event-ID": start}) as answer:
         lines = answer.iter_lines()
         beats = [next(lines) for _ in range(6)]
 
@@ -200,6 +256,25 @@ def test_after_the_session_was_lost_the_stream_goes_on(
         rest = tell(told, 2)
 
     assert {each["data"]["person_id"] for each in rest} == {world.person(B)}
+
+
+MUCH_BYTES = 40 << 20
+
+
+def enqueue_much(engine: Engine) -> None:
+    """Announce more than sockets hold."""
+    value = {"person_id": "p", "changed": ["x" * 20_000]}
+    told = [
+        Announcement(PROFILE_UPDATED, "p", str(n), PROFILE_UPDATED, NOW, value) for n in range(MUCH_BYTES // 20_000)
+    ]
+    for at in range(0, len(told), 100):
+        with transaction(engine) as connection:
+            outbox.enqueue(connection, told[at : at + 100])
+
+
+def define(engine: Engine, name: str, when: dict[str, Any]) -> None:
+    with transaction(engine) as connection:
+        defining.add(connection, segment(name, CONDITION.validate_python(when), {}), "tests", NOW)
 
 
 def forget(engine: Engine) -> None:

@@ -246,6 +246,7 @@ def test_the_figures_and_the_tree_of_an_article_are_told(siyu: Siyu) -> None:
         ["article", "stats", "a-unknown"],
         ["article", "tree", "a-unknown"],
         ["keys", "revoke", "ffffffff"],
+        ["keys", "rotate", "ffffffff"],
     ],
     ids=" ".join,
 )
@@ -268,6 +269,11 @@ def test_what_nobody_knows_is_exit_code_4_and_one_line(siyu: Siyu, words: list[s
         ["export", "people", "--format", "xls"],
         ["keys", "create", "--scope", "everything", "--source", "x"],
         ["keys", "create", "--scope", "admin"],
+        ["keys", "create", "--name", "x"],
+        ["keys", "create", "--role", "viewer", "--source", "x", "--trust", "browser"],
+        ["keys", "create", "--role", "viewer", "--name", "x", "--expires", "tomorrow"],
+        ["keys", "create", "--role", "viewer", "--name", "x", "--expires", "2001-01-01"],
+        ["keys", "rotate", "x", "--grace-hours", "169"],
         ["person", "timeline", PHONE, "--limit", "0"],
         ["ingest"],
     ],
@@ -398,11 +404,25 @@ def test_a_key_is_made_listed_and_revoked(siyu: Siyu) -> None:
     assert {row["id"]: row["revoked_at"] for row in siyu.rows("keys", "list", "--json")}[made["id"]] is not None
 
 
+def test_a_key_for_a_while_has_a_role_and_another_secret_when_it_is_rotated(siyu: Siyu) -> None:
+    (made,) = siyu.rows("keys", "create", "--role", "sales", "--name", "李雷", "--expires", "30d", "--json")
+    (rotated,) = siyu.rows("keys", "rotate", made["id"], "--grace-hours", "0", "--json")
+
+    assert (made["role"], made["name"], made["source"]) == ("sales", "李雷", "李雷")
+    assert made["scopes"] == ["people:read", "people:read_pii", "people:write"]
+    assert made["created_by"].startswith("cli:")
+    assert made["expires_at"] > made["created_at"]
+    assert rotated["id"] == made["id"]
+    assert rotated["key"] != made["key"]
+    assert rotated["key"].startswith(rotated["prefix"])
+    assert "李雷" in siyu("keys", "list").stdout
+
+
 def test_a_key_for_people_is_the_only_thing_on_standard_output(siyu: Siyu) -> None:
     done = siyu("keys", "create", "--scope", "events:write", "--source", "h5", "--trust", "browser")
 
     assert done.returncode == 0
-    assert done.stdout.strip().startswith("siyu_")
+    assert done.stdout.strip().startswith("siyu_pk_")
     assert len(done.stdout.split()) == 1
 
 

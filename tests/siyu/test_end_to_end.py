@@ -290,7 +290,7 @@ def test_an_export_is_asked_for_made_and_fetched(up: tuple[Siyu, httpx.Client]) 
     people = {json.loads(line)["canonical_identifier"] for line in file.text.splitlines()}
     assert "user_id:exported" in people
     assert int(file.headers["content-length"]) == len(file.content)
-    looks = client.get("/v1/audit", headers=ADMIN).json()["data"]
+    looks = client.get("/v1/audit?what=export of people", headers=ADMIN).json()["data"]
     assert looks[0]["what"] == "export of people"
 
 
