@@ -321,7 +321,7 @@ def test_what_is_proven_and_cannot_be_read_is_kept_whole(content: bytes) -> None
     (kept,) = to.quarantined
     assert kept.value == content
     assert kept.headers["ce_code"]
-    assert kept.headers["source"] == "wechat:main"
+    assert kept.headers["ce_subject"] == "wechat:main"
 
 
 def test_an_id_names_nobody() -> None:
