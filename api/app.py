@@ -9,6 +9,7 @@ from starlette.types import Lifespan
 
 from api import (
     articles,
+    asyncapi,
     audits,
     behaviour,
     companies,
@@ -137,6 +138,7 @@ def answering() -> list[APIRouter]:
         tags.router,
         stream.router,
         probes.router,
+        asyncapi.router,
     ]
 
 

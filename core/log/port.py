@@ -29,6 +29,7 @@ STAGE_CHANGED = "siyu.stage.changed.v1"
 INTENT_ALERT = "siyu.intent.alert.v1"
 CONSENT_CHANGED = "siyu.consent.changed.v1"
 QUARANTINE = "siyu.quarantine.v1"
+PARTITIONS = 4  # of a topic, where nobody chose another number before it was made
 TOPICS = (
     EVENTS,
     DIRECTIVES,
