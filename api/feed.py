@@ -141,9 +141,10 @@ class Feed:
                 place = Place(said[-1].cursor)
             else:
                 place = max(place, end)
-                with anyio.move_on_after(NOTHING_SECONDS) as waited:
-                    await news.wait()
-                if waited.cancelled_caught:
+                try:
+                    async with asyncio.timeout(NOTHING_SECONDS):
+                        await news.wait()
+                except TimeoutError:
                     yield []
 
     def _held_behind(self, cursor: Cursor) -> Sequence[_Said] | None:

@@ -55,8 +55,3 @@ def _encoded(value: int) -> str:
         value, digit = divmod(value, 62)
         digits.append(_DIGITS[digit])
     return "".join(reversed(digits)) or "0"
-
-
-def derived(signing_key: bytes, purpose: str) -> bytes:
-    """Return the key of *purpose*, so that what is signed for one is worth nothing for another."""
-    return hmac.digest(signing_key, f"siyu {purpose}".encode(), "sha256")

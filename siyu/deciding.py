@@ -1,6 +1,5 @@
 """How commands decide: what it would change is shown; then it is brought into the log, and done before they return."""
 
-import getpass
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,6 +11,7 @@ from core.directive import Directive, Wish, directive_of
 from core.errors import Unavailable
 from core.log.port import DIRECTIVES
 from siyu.background import Background
+from siyu.looking import user, written_down
 from siyu.serving import carrying_out
 from siyu.system import System
 from siyu.terminal import answering, out, say, write_json, write_table
@@ -55,6 +55,7 @@ def decide(system: System, wish: Wish, manner: Manner, shown_as: ShownAs | None 
     """
     with answering():
         directive = _directive(system, wish, manner)
+        written_down(system, "decision", clear=manner.clear, kind=wish.kind, preview=manner.is_preview)
         if manner.is_preview or not manner.as_json:
             told = _told(system, directive, manner, shown_as)
             _write_preview(told, manner)
@@ -65,14 +66,6 @@ def decide(system: System, wish: Wish, manner: Manner, shown_as: ShownAs | None 
 def _directive(system: System, wish: Wish, manner: Manner) -> Directive:
     by = manner.by if manner.by is not None else user()
     return directive_of(wish, by, system.clock())
-
-
-def user() -> str:
-    """Return who uses this machine."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # the user has no name on this machine, as in many a container
-        return "unknown"
 
 
 def _told(system: System, directive: Directive, manner: Manner, shown_as: ShownAs | None) -> schemas.PreviewOut:

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 from core.errors import InvalidEvent
+from core.sealed import derived
 from ingest.callback import Document
-from ingest.tokens import Tokens, derived
+from ingest.tokens import Tokens
 
 URL_LENGTH_MAX = 2_048
 PURPOSE = "marketing"

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from core.errors import Forbidden
+from core.sealed import Seal
 from ingest.mini.account import MiniAccount
 from ingest.proof import is_same, text
-from ingest.sealed import Seal
 
 SESSION_LIFETIME = timedelta(days=7)
 

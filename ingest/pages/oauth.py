@@ -19,11 +19,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from core.sealed import Seal, derived
 from ingest.callback import Document
 from ingest.pages.account import PagesAccount
 from ingest.pages.shares import browser
-from ingest.sealed import Seal
-from ingest.tokens import derived
 
 BEGIN_LIFETIME = timedelta(minutes=10)
 CLAIM_LIFETIME = timedelta(minutes=2)

@@ -11,9 +11,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import cast
 
+from core.sealed import derived
 from ingest.callback import Document
 from ingest.links.link import Signs
-from ingest.tokens import Tokens, derived
+from ingest.tokens import Tokens
 
 NUMBER_BYTES = 8
 

@@ -20,8 +20,7 @@ from sqlalchemy.dialects.postgresql import insert
 from core.clock import Clock
 from core.database import AnyRow, metadata, transaction
 from core.errors import Contended, Unavailable
-from ingest.sealed import Seal
-from ingest.tokens import derived
+from core.sealed import Seal, derived
 from ingest.wechat import api
 from ingest.wechat.api import Rejected, TokenRefused
 

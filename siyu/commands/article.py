@@ -14,6 +14,7 @@ from core.errors import InvalidEvent
 from profiles import audience, official, profile
 from profiles.profile import Wanted
 from profiles.scoring import Scoring
+from siyu.looking import written_down
 from siyu.official import rows as official_rows
 from siyu.system import opened
 from siyu.terminal import Exit, answering, err, fail, out, say, write_json, write_table
@@ -36,6 +37,7 @@ def readers(
 ) -> None:
     """List everybody who read it, in the order of their first read."""
     with opened() as system, system.engine.connect() as connection, answering():
+        written_down(system, "article readers", clear=clear, article_id=article_id)
         rows = everybody(connection, article_id, system.scoring, clear=clear)
     if csv:
         csv.write_bytes(table.file(READERS, rows))
@@ -49,6 +51,7 @@ def readers(
 def tree(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) -> None:
     """Draw how it travelled: who stands below whose link."""
     with opened() as system, system.engine.connect() as connection, answering():
+        written_down(system, "article tree", clear=clear, article_id=article_id)
         told = article_shown.share_tree(
             article_id, profile.branch(connection, article_id, None, None, NODES_MAX), clear=clear
         )
@@ -62,6 +65,7 @@ def tree(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) -
 def stats(article_id: ArticleId, as_json: AsJson = False, clear: Clear = False) -> None:
     """Say how it fared: readers, generations, K, and who spread it most."""
     with opened() as system, system.engine.connect() as connection, answering():
+        written_down(system, "article stats", clear=clear, article_id=article_id)
         told = figures(connection, article_id, clear=clear).model_dump(mode="json")
     if as_json:
         write_json([told])

@@ -12,7 +12,8 @@ from core.errors import InvalidEvent
 from core.identifier import Identifier
 from profiles import do_not_contact
 from profiles.do_not_contact import Blocked, Blocking
-from siyu.deciding import By, user
+from siyu.deciding import By
+from siyu.looking import user
 from siyu.system import System, opened
 from siyu.terminal import Exit, answering, err, fail, out, say, write_json, write_table
 

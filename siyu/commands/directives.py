@@ -8,6 +8,7 @@ import typer
 from api import schemas, shown
 from core.directive import EventName, Kind, Wish
 from siyu.deciding import AsJson, By, Clear, IsPreview, Manner, Why, decide
+from siyu.looking import written_down
 from siyu.system import opened
 from siyu.terminal import answering, say, write_json, write_table
 from stitcher import directives
@@ -23,6 +24,7 @@ def list_directives(
 ) -> None:
     """List what was decided, the latest first: by whom, why, whether it stands, and since when it is done."""
     with opened() as system, system.engine.connect() as connection:
+        written_down(system, "directives list", clear=clear, limit=limit)
         found = directives.listing(connection, None, limit)
     told = [shown.directive(each, system.index, clear=clear) for each in found]
     if as_json:
@@ -35,6 +37,7 @@ def list_directives(
 def show(directive: UUID, as_json: AsJson = False, clear: Clear = False) -> None:
     """Show one directive, and what has become of it."""
     with opened() as system, system.engine.connect() as connection, answering():
+        written_down(system, "directives show", clear=clear, directive=str(directive))
         found = shown.directive(directives.found(connection, str(directive)), system.index, clear=clear)
     told = found.model_dump(mode="json")
     if as_json:

@@ -20,12 +20,11 @@ from profiles import writers
 from profiles.consent import MARKETING
 from profiles.platforms import Platform
 from profiles.writers import Format, Row
+from siyu.looking import user
 from siyu.system import System, opened
 from siyu.terminal import Exit, answering, fail
 
 app = typer.Typer(help="Export what Siyu holds.", no_args_is_help=True)
-
-BY = "command line"  # who looked, where nobody has a key
 
 _BY_MACHINES_ONLY = (Format.XLSX, Format.PARQUET)
 _MOMENT = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]
@@ -122,6 +121,8 @@ def _written_down(system: System, wish: Wish) -> Iterator[_Counted]:
     try:
         yield counted
     finally:
-        look = Look(system.clock(), BY, f"export of {wish.what}", wish.model_dump(mode="json"), counted.number)
+        look = Look(
+            system.clock(), f"cli:{user()}", f"export of {wish.what}", wish.model_dump(mode="json"), counted.number
+        )
         with transaction(system.engine) as connection:
             audit.record(connection, [look])

@@ -12,7 +12,7 @@ from core.clock import system_clock
 from core.database import transaction
 from core.event import Trust
 from core.keys import GRACE_HOURS_MAX, Key, Role, Scope
-from siyu.deciding import user
+from siyu.looking import user
 from siyu.system import opened
 from siyu.terminal import answering, err, out, say, write_json, write_table
 

@@ -17,6 +17,7 @@ from ingest.links import store
 from ingest.links.link import Link, Signs
 from ingest.links.routes import RECIPIENTS_MAX, Minting, drafted, minted
 from profiles import masking
+from siyu.looking import written_down
 from siyu.system import System, opened
 from siyu.terminal import Exit, fail, write_json, write_table
 
@@ -59,6 +60,7 @@ def show(
 ) -> None:
     """Show where a link leads and to whom it was sent."""
     with opened() as system, transaction(system.engine) as connection:
+        written_down(system, "links show", clear=clear)
         number = _signs(system).follow.read(token)
         link = None if number is None else store.find(connection, number)
     if link is None:

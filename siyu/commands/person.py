@@ -19,6 +19,7 @@ from profiles import sources as ways_in
 from profiles.consent import MARKETING
 from profiles.timeline import Filter
 from siyu.deciding import By, IsPreview, Manner, Why, decide
+from siyu.looking import written_down
 from siyu.system import System, opened
 from siyu.terminal import answering, language, out, say, write_json, write_table
 from stitcher import asking, splitting, timelines
@@ -49,6 +50,7 @@ def show(identifier: Named, as_of: AsOf = None, as_json: AsJson = False, clear: 
     """Show the profile of a person."""
     with opened() as system, system.engine.connect() as connection, answering():
         person = person_of(system, connection, identifier, as_of)
+        written_down(system, "person show", clear=clear, person=person)
         known = profile.of_person(connection, person)
         described, judged = system.describing.of(connection, known), system.scoring.of_person(connection, person)
         told = shown.profile(known, described, judged, clear=clear).model_dump(mode="json", by_alias=True)
@@ -68,6 +70,7 @@ def timeline(
     """Show what happened to a person on all channels, the newest first."""
     with opened() as system, system.engine.connect() as connection, answering():
         person = person_of(system, connection, identifier)
+        written_down(system, "person timeline", clear=clear, person=person, limit=limit)
         reassignable = system.rules.reassignable
         page = timelines.timeline_of(connection, person, Filter(), Place(), limit, reassignable=reassignable)
         lines = [shown.line(line, clear=clear) for line in page.lines]
@@ -87,6 +90,7 @@ def reach(
     """Say by what ways a person may be reached, and why not by the others."""
     with opened() as system, system.engine.connect() as connection, answering():
         person = person_of(system, connection, identifier)
+        written_down(system, "person reach", clear=clear, person=person, purpose=purpose)
         told = reach_shown.reach(person, purpose, ways.of_person(connection, person, purpose), clear=clear)
     if as_json:
         write_json([told.model_dump(mode="json")])
@@ -177,7 +181,9 @@ def sources(identifier: Named, as_json: AsJson = False) -> None:
 def why(first: Named, second: Named, as_json: AsJson = False, clear: Clear = False) -> None:
     """Say why two identifiers are one person's: the strongest path between them, link by link, with its events."""
     with opened() as system, system.engine.connect() as connection, answering():
-        members = people.of_person(connection, person_of(system, connection, first))
+        person = person_of(system, connection, first)
+        written_down(system, "person why", clear=clear, person=person)
+        members = people.of_person(connection, person)
         ends = [asking.identifier_of(members, written, system.index, "") for written in (first, second)]
         told = shown.why(asking.why(connection, members, *ends), members, ends[0], clear=clear)
     if as_json:

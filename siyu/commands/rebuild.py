@@ -8,6 +8,7 @@ import typer
 from core.database import transaction
 from core.identifier import Identifier
 from profiles import masking
+from siyu.looking import written_down
 from siyu.system import opened
 from siyu.terminal import Exit, out, say, write_json, write_table
 from stitcher import examination
@@ -31,6 +32,7 @@ def rebuild(
 ) -> None:
     """Read all recorded events again, and let people and profiles be what comes of them. Stitchers wait meanwhile."""
     with opened() as system:
+        written_down(system, "rebuild", clear=clear, check=check)
         if check:
             with system.engine.connect() as connection:
                 report = examination.check(connection, system.rules, system.index)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from api import shown
+from siyu.looking import written_down
 from siyu.system import opened
 from siyu.terminal import write_json, write_table
 from stitcher import reviewing
@@ -22,6 +23,7 @@ def listing(
 ) -> None:
     """List refused links that may be right, and people who grew suspiciously fast, the latest first."""
     with opened() as system, system.engine.connect() as connection:
+        written_down(system, "review list", clear=clear, limit=limit)
         rows = [shown.review(each, clear=clear) for each in reviewing.waiting(connection, None, limit)]
     if as_json:
         write_json(row.model_dump(mode="json") for row in rows)

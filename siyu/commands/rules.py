@@ -9,6 +9,7 @@ import typer
 
 from core.identifier import Identifier
 from profiles import masking
+from siyu.looking import written_down
 from siyu.system import opened, rules_in_force
 from siyu.terminal import Exit, fail, out, say, write_json, write_table
 from stitcher import previewing
@@ -52,6 +53,7 @@ def preview(
         raise fail(f"there is no file {file}", Exit.NOT_FOUND)
     rules = language.read(file.read_text(encoding="utf-8"))
     with opened() as system, system.engine.connect() as connection:
+        written_down(system, "rules preview", clear=clear)
         told = previewing.preview(connection, rules, system.index)
     if as_json:
         write_json([_row(told, clear=clear)])

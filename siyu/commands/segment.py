@@ -15,6 +15,7 @@ from api.segments import SEGMENTS, is_one
 from core.event import first_fault
 from profiles.segments import everybody, measuring, rulesets, store
 from profiles.segments.conditions import Condition, Tree
+from siyu.looking import written_down
 from siyu.system import opened
 from siyu.terminal import answering, fail, out, say, write_json, write_table
 
@@ -81,6 +82,7 @@ def export(
     """Write everybody who is in a segment, as the watch over it knows them: as JSON, one a line, or as a CSV file."""
     with opened() as system, answering(), reading(system.engine) as connection:
         store.one(connection, name, SEGMENTS)
+        written_down(system, "segment export", clear=clear, name=name)
         members = list(segment.members(connection, name, None, clear=clear))
     if csv:
         csv.write_bytes(table.file(segments_shown.MEMBERS_SHEET, members))

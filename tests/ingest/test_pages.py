@@ -13,12 +13,12 @@ from core.database import transaction
 from core.errors import Unavailable
 from core.event import decode
 from core.log.port import EVENTS
+from core.sealed import Seal
 from ingest.links.link import Signs
 from ingest.pages.account import PagesAccount, with_parameter
 from ingest.pages.scripts import script
 from ingest.pages.shares import Shares
 from ingest.pages.signature import Moment, signature
-from ingest.sealed import Seal
 from profiles import touches
 from siyu.simulators.wechat_users import WeChatUsers
 from stitcher import asking

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.tokens import Tokens, derived
+from core.sealed import derived
+from ingest.tokens import Tokens
 from tests.ingest.collecting import SIGNING_KEY
 
 LINKS = Tokens(derived(SIGNING_KEY, "links"), b"lnk1")

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from core import audit, embedded
 from core.database import connect
 from core.identifier import BlindIndex, parse
+from siyu.looking import user
 from tests.siyu.test_cli import DAY, SECRET_KEY, Siyu, event, written
 
 INDEX = BlindIndex(SECRET_KEY.encode())
@@ -195,7 +196,7 @@ def test_looks_in_clear_are_written_down_and_others_are_not(siyu: Siyu, tmp_path
         with opened_database(tmp_path) as connection:
             looks = audit.listing(connection, None, 10)
 
-    assert [(look.key, look.what, look.count) for _, look in looks] == [("command line", "export of events", 3)]
+    assert [(look.key, look.what, look.count) for _, look in looks] == [(f"cli:{user()}", "export of events", 3)]
 
 
 @pytest.mark.parametrize(

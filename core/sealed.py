@@ -1,6 +1,7 @@
-"""Sealed notes: what we tell ourselves by way of somebody else's browser, who can neither read nor change it."""
+"""Sealed notes: what we tell ourselves by way of somebody else's browser, or a database, who can neither read nor change it."""
 
 import binascii
+import hmac
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
@@ -11,8 +12,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ingest.tokens import derived
-
+FOR_EVER = timedelta(days=36_500)
 NONCE_BYTES = 12
 NOTE_LENGTH_MAX = 8_192
 
@@ -46,3 +46,8 @@ class Seal:
     @property
     def _cipher(self) -> AESGCM:
         return AESGCM(derived(self.signing_key, self.purpose))
+
+
+def derived(signing_key: bytes, purpose: str) -> bytes:
+    """Return the key of *purpose*, so that what is signed for one is worth nothing for another."""
+    return hmac.digest(signing_key, f"siyu {purpose}".encode(), "sha256")
