@@ -12,14 +12,16 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
 from api import feed
 from core import keys, outbox
+from core.cloudevents import STRUCTURED
 from core.database import transaction
 from core.keys import Scope
-from core.log.port import PROFILE_UPDATED
+from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
 from core.outbox import Announcement, Cursor
 from profiles import intent, traits
 from profiles.segments import defining
@@ -94,6 +96,17 @@ def test_who_listens_hears_what_happens_from_now_on(world: World, listener: http
     assert (created["event"], updated["event"]) == ("person.created", "profile.updated")
     assert created["data"]["person_id"] == updated["data"]["person_id"] == world.person(B)
     assert updated["data"]["version"] == 1
+
+
+def test_what_one_hears_is_a_cloudevent(world: World, engine: Engine, listener: httpx.Client) -> None:
+    start = cursor_of(engine)
+    world.happens(A)
+    with listener.stream("GET", "/v1/stream", headers={"Last-Event-ID": start}) as answer:
+        data = next(line for line in answer.iter_lines() if line.startswith("data: "))
+
+    told = from_http_event(HTTPMessage({"content-type": STRUCTURED}, data.removeprefix("data: ").encode()))
+    assert (told.get_type(), told.get_subject()) == (IDENTITY_CHANGED, world.person(A))
+    assert told.get_time() == NOW
 
 
 def test_one_hears_only_of_what_one_asked_for(world: World, listener: httpx.Client) -> None:
