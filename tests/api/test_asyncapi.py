@@ -9,9 +9,10 @@ import pytest
 from jsonschema import Draft7Validator
 
 from api import asyncapi
-from api.announced import ANNOUNCED, NAMES
+from api.announced import ANNOUNCED, EXAMPLES, NAMES
 from api.app import VERSION
 from core.log.port import TOPICS
+from tests.conftest import ROOT
 from tests.npm import installed
 
 SPECS = Path(__file__).parent / "specs"
@@ -63,6 +64,20 @@ def test_an_example_is_what_its_message_is_said_to_be(name: str) -> None:
     assert faults(message["payload"], example["payload"]) == []
     if "headers" in example:
         assert faults(message["headers"], example["headers"]) == []
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_the_guide_shows_the_same_example(topic: str) -> None:
+    guide = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
+    example = guide.partition(f"### `{topic}`")[2].partition("```json\n")[2].partition("```")[0]
+
+    assert orjson.loads(example) == EXAMPLES[topic]
+
+
+def test_the_guide_names_whatever_can_be_chosen() -> None:
+    guide = (ROOT / "docs" / "feeds.md").read_text(encoding="utf-8")
+
+    assert {name for name in NAMES if f"`{name}`" not in guide} == set()
 
 
 def test_whatever_it_refers_to_is_there() -> None:

@@ -15,7 +15,10 @@ from stitcher.stitch import stitch
 from tests.api.world import INDEX, NOW, RULES, World, index
 
 PHONE, MAIL, USER = "phone:13912345678", "email:tom@example.com", "user_id:A"
-GIVEN = {"type": "consent.given", "properties": {"channel": "sms", "purpose": "marketing", "version": "2026-01"}}
+GIVEN: dict[str, Any] = {
+    "type": "consent.given",
+    "properties": {"channel": "sms", "purpose": "marketing", "version": "2026-01"},
+}
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Readers of our topics that know nothing of us: a plain consumer, and kcat."""
 
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from core.log.kafka import KafkaLog
 from core.log.port import CONSENT_CHANGED, IDENTITY_CHANGED, PROFILE_UPDATED
 from core.relay import Relay
 from tests.api.world import World
+from tests.npm import needs
 
 pytestmark = pytest.mark.kafka
 
@@ -52,22 +52,20 @@ def test_a_plain_consumer_reads_our_topics(kafka_servers: list[str], announced: 
     while announced.keys() - read.keys() and time.monotonic() < until:
         message = consumer.poll(1.0)
         if message is not None and not message.error():
-            headers = {name: value for name, value in message.headers() or [] if isinstance(value, bytes)}
+            headers: dict[str, Any] = dict(message.headers() or [])
             told = from_kafka_event(KafkaMessage(headers, message.key(), message.value() or b""))
             assert told.get_subject() == (message.key() or b"").decode()
             assert told.get_type() == message.topic()
             read[told.get_id()] = told
     consumer.close()
 
-    assert {told: read[told].get_data() for told in announced} == announced
-    for told in announced:
-        VALUES[read[told].get_type()].validate_python(read[told].get_data())
+    assert {id_: read[id_].get_data() for id_ in announced} == announced
+    for each in read.values():
+        VALUES[each.get_type()].validate_python(each.get_data())
 
 
 def test_kcat_reads_our_topics(kafka_servers: list[str], announced: dict[str, dict[str, Any]]) -> None:
-    kcat = shutil.which("kcat") or shutil.which("kafkacat")
-    if kcat is None:
-        pytest.skip("kcat is not installed (Debian has it: apt-get install kcat)")
+    kcat = needs("kcat")  # Debian has it
     read: dict[str, dict[str, Any]] = {}
     for topic in TOPICS:
         command = [kcat, "-C", "-b", ",".join(kafka_servers), "-t", topic, "-o", "beginning", "-e", "-q", "-J"]
@@ -78,4 +76,4 @@ def test_kcat_reads_our_topics(kafka_servers: list[str], announced: dict[str, di
             assert headers["content-type"] == "application/json"
             read[headers["ce_id"]] = orjson.loads(line["payload"])
 
-    assert {told: read[told] for told in announced} == announced
+    assert {id_: read[id_] for id_ in announced} == announced
