@@ -7,6 +7,7 @@ from random import uniform
 from time import monotonic
 from typing import Annotated, Any
 
+import anyio
 import structlog
 from fastapi import APIRouter, Depends, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -14,7 +15,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from api.access import Asker, asker, reader
 from api.choosing import Chosen, chosen
 from api.context import Here
-from api.feed import Feed, Place, Reset, Told
+from api.feed import NOTHING_SECONDS, Feed, Place, Reset, Told
 from core.errors import Forbidden, Unauthorized, Unavailable
 
 HEARTBEAT_SECONDS = 15
@@ -43,7 +44,12 @@ async def stream(
     after = Place.read(last_event_id) if last_event_id else await here.feed.now()
     spoken = _Spoken(here.feed, asker, chosen, after)
     return EventSourceResponse(
-        spoken.chunks(), ping=HEARTBEAT_SECONDS, ping_message_factory=spoken.heartbeat, send_timeout=SEND_SECONDS_MAX
+        spoken.chunks(),
+        ping=HEARTBEAT_SECONDS,
+        ping_message_factory=spoken.heartbeat,
+        send_timeout=SEND_SECONDS_MAX,
+        shutdown_event=spoken.ending,
+        shutdown_grace_period=NOTHING_SECONDS + 1,
     )
 
 
@@ -56,9 +62,10 @@ class _Spoken:
     chosen: Chosen
     place: Place
     looked_at: float = field(default_factory=monotonic)
+    ending: anyio.Event = field(default_factory=anyio.Event)
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield what is announced, and how far he has come, until his key does not let him read any more."""
+        """Yield what is announced, and how far he has come, until his key lets him read no more or the process ends."""
         yield _beginning(self.place)
         try:
             async with aclosing(self.feed.follow(self.place)) as followed:
@@ -68,6 +75,8 @@ class _Spoken:
                         yield chunk
                     await self._check()
                     self.place = news.place if isinstance(news, Reset) else news[-1].place if news else self.place
+                    if self.ending.is_set():
+                        return
         except (Unauthorized, Forbidden, Unavailable) as error:
             _log.info("stream.reader_sent_away", reason=str(error))
 
