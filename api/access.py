@@ -15,6 +15,7 @@ from api.paths import slashes
 from core.audit import Look
 from core.errors import Forbidden, Unauthorized
 from core.keys import WRITING_ONLY, Key, Scope
+from core.problems import raises
 
 WORDS_MAX = 20  # of an address, in what is written of a look
 WORD_LENGTH_MAX = 256
@@ -62,6 +63,7 @@ async def asker(
     return Asker(here, given.credentials if given else None, cookie, is_from_elsewhere)
 
 
+@raises("unauthorized", "forbidden", "unavailable", "overloaded")
 async def key(asker: Annotated[Asker, Depends(asker)]) -> Key:
     """Return the key by which this request is made. Raises `Unauthorized` and `Forbidden`."""
     return await asker.key()
@@ -72,6 +74,7 @@ def scopes_needed(route: APIRoute) -> list[frozenset[Scope]]:
     return sorted(_needed(route.dependant), key=sorted)
 
 
+@raises("forbidden")
 class Needs:
     """Lets those keys in that reach to one of *scopes*. Raises `Forbidden`."""
 
@@ -100,6 +103,7 @@ Reader = Annotated[Key, Depends(reader)]
 Writer = Annotated[Key, Depends(writer)]
 Definer = Annotated[Key, Depends(definer)]
 Blocker = Annotated[Key, Depends(blocker)]
+Subscriber = Annotated[Key, Depends(subscriber)]
 Auditor = Annotated[Key, Depends(auditor)]
 Administrator = Annotated[Key, Depends(administrator)]
 

@@ -1,6 +1,7 @@
 """The API as an ASGI application: routes, what they stand on, and the border between them and the world."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import anyio
 from fastapi import APIRouter, FastAPI
@@ -16,6 +17,7 @@ from api import (
     decisions,
     directives,
     do_not_contact,
+    document,
     exports,
     keys,
     leads,
@@ -40,6 +42,8 @@ from api.metrics import MEASURERS_MAX
 from api.paths import KeepSlashes
 from api.reading import reading
 from api.transactions import on_moved
+from api.webhooks import routes as webhooks
+from api.webhooks.sending import Sender
 from core import database, http
 from core.clock import Clock, system_clock
 from core.console_sessions import Sessions
@@ -64,6 +68,7 @@ def create(
     *,
     publish: Publish,
     tell: Tell,
+    sender: Sender,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
@@ -77,9 +82,9 @@ def create(
     """Return an application that answers from the database of *engine*.
 
     *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
-    events that they tell of others. *console* are the sessions of those who sign in; *used* is told of every use of a key.
-    Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and what is to happen
-    around them: errors, trace ids and headers are theirs too.
+    events that they tell of others; *sender* sends to webhooks. *console* are the sessions of those who sign in; *used* is told
+    of every use of a key. Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and
+    what is to happen around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
         title="Siyu",
@@ -100,6 +105,7 @@ def create(
         members=Members(engine),
         audit=Auditing(engine),
         attempts=Attempts(),
+        sender=sender,
         sessions=console,
         checks={"database": lambda: check_database(engine), **checks},
         reading=anyio.Semaphore(READERS_MAX),
@@ -113,6 +119,7 @@ def create(
     include(app, answering() if routers is None else routers)
     app.add_middleware(KeepSlashes)
     http.install(app)
+    app.openapi = partial(document.of, app)  # type: ignore[method-assign] # the way that FastAPI documents
     return app
 
 
@@ -137,6 +144,7 @@ def answering() -> list[APIRouter]:
         behaviour.router,
         tags.router,
         stream.router,
+        webhooks.router,
         probes.router,
         asyncapi.router,
     ]

@@ -15,6 +15,7 @@ from api.schemas import Page
 from api.transactions import Snapshot, Writing
 from core.event import Key
 from core.identifier import IdentifierId
+from core.problems import raises
 from profiles import articles, audience, official, people, profile
 from profiles.audience import Behind
 from profiles.official import OfficialCounts
@@ -68,12 +69,14 @@ def listing(connection: Snapshot, asked: Paged) -> Page[article_schemas.ArticleO
 
 
 @router.get("/{article_id}")
+@raises("not_found")
 def show(article_id: ArticleId, connection: Snapshot) -> article_schemas.ArticleOut:
     """Return one article."""
     return article_shown.article(articles.article(connection, article_id))
 
 
 @router.get("/{article_id}/stats")
+@raises("not_found")
 def stats(article_id: ArticleId, connection: Snapshot, clear: Clear) -> article_schemas.StatsOut:
     """Return how an article fared: reads, generations, and who spread it most."""
     known = audience.stats(connection, article_id)
@@ -83,6 +86,7 @@ def stats(article_id: ArticleId, connection: Snapshot, clear: Clear) -> article_
 
 
 @router.put("/{article_id}/official-counts")
+@raises("too_long", "in_the_future")
 def official_counts(
     article_id: ArticleId, counts: OfficialCounts, here: Here, connection: Writing
 ) -> article_schemas.OfficialOut:
@@ -95,6 +99,7 @@ def official_counts(
     response_model=Page[article_schemas.ReaderOut],
     responses=pages.document("A page of readers. It can be short, or empty, though more follow: see `page.has_more`."),
 )
+@raises("not_found")
 def readers(
     article_id: ArticleId,
     wanted: Annotated[Wanted, Depends(wanted)],
@@ -110,6 +115,7 @@ def readers(
 
 
 @router.get("/{article_id}/share-tree")
+@raises("not_found")
 def share_tree(
     article_id: ArticleId,
     connection: Snapshot,

@@ -14,6 +14,7 @@ from api.schemas import Page
 from api.transactions import AuditSnapshot
 from core import audit
 from core.audit import Wanted
+from core.problems import raises
 from profiles import people
 
 WORD_LENGTH_MAX = 256
@@ -41,6 +42,7 @@ class LookOut(BaseModel):
     count: int | None
 
 
+@raises("not_found", "gone")
 def wanted(
     connection: AuditSnapshot,
     key: Said = None,

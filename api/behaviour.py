@@ -14,6 +14,7 @@ from api.context import Here
 from api.metrics import CURRENCY
 from api.transactions import Alone
 from core.event import Currency, Key, Type
+from core.problems import raises
 from profiles.metrics.retention import PERIODS_MAX, Period
 from profiles.purchases import ZONE
 from profiles.summary import PAID
@@ -32,6 +33,7 @@ router = APIRouter(prefix="/v1/metrics", tags=["metrics"])
 def window(days: int) -> Callable[..., Awaitable[Window]]:
     """Return what says which days are asked about: so many, where nobody says it."""
 
+    @raises("out_of_range", "too_many_events")
     async def asked(
         here: Here,
         since: Annotated[
@@ -92,6 +94,7 @@ def retention(
 
 
 @router.get("/attribution")
+@raises("too_many_keys")
 def attribution(
     connection: Alone,
     asked: Asked,
@@ -105,6 +108,7 @@ def attribution(
 
 
 @router.get("/k")
+@raises("not_found")
 def k(
     connection: Alone,
     asked: Asked,

@@ -12,6 +12,7 @@ from api.feed import Told
 from api.members import Members
 from core.errors import InvalidEvent
 from core.event import Word
+from core.problems import raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Chosen:
         return [each for each in wanted if each.segment == self.segment or each.person in inside]
 
 
+@raises("unknown_type", "not_found")
 async def chosen(
     here: Here,
     types: Annotated[

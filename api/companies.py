@@ -15,6 +15,7 @@ from api.schemas import Page
 from api.transactions import Alone, Snapshot
 from core.event import EventUid
 from core.identifier import PersonId
+from core.problems import raises
 from profiles import companies, people, profile, rollup, timeline
 from profiles.companies import Company, CompanyId
 from profiles.people import Member
@@ -31,6 +32,7 @@ _BEHIND = TypeAdapter(tuple[AwareDatetime, int, PersonId])
 _EVENT = TypeAdapter(tuple[AwareDatetime, Annotated[EventUid, UUID_TEXT]])
 
 
+@raises("not_found")
 def company(connection: Snapshot, company_id: Annotated[_Id, Path()]) -> Company:
     """Return the company that the id in the path names. Raises `NotFound`."""
     return rollup.found(connection, CompanyId(company_id))

@@ -18,6 +18,7 @@ from api.auditing import Auditing
 from api.feed import Feed
 from api.keyring import Keys
 from api.members import Members
+from api.webhooks.sending import Sender
 from core import database
 from core.clock import Clock
 from core.console_sessions import Sessions
@@ -68,6 +69,7 @@ class Context:
     feed: Feed
     members: Members
     audit: Auditing
+    sender: Sender
     attempts: Attempts
     sessions: Sessions
     checks: Mapping[str, Check]

@@ -11,6 +11,7 @@ from api.context import Here
 from api.transactions import Snapshot
 from core.event import Word
 from core.identifier import PersonId, split
+from core.problems import OF_IDENTIFIERS, raises
 from profiles import do_not_contact, people, reach
 from profiles.consent import ADDRESSES, MARKETING, Reason
 from profiles.frequency import NO_ADDRESS, Decision
@@ -37,6 +38,7 @@ class Sending(BaseModel):
 
 
 @router.post("/can-send")
+@raises("not_found", "gone", *OF_IDENTIFIERS)
 def can_send(sending: Sending, here: Here, connection: Snapshot) -> reach_schemas.CanSendOut:
     """Say whether it may be sent now, why not, and when next. It reserves nothing: tell us once it is sent.
 

@@ -17,6 +17,7 @@ from api.transactions import Snapshot
 from core.directive import Directive, DirectiveId, Wish, directive_of, under_key
 from core.errors import Overloaded
 from core.keys import Key, Scope
+from core.problems import OF_IDENTIFIERS, raises
 from stitcher import deciding, directives
 from stitcher.carrying_out import Preview
 
@@ -82,6 +83,16 @@ class Deciding:
         return shown.directive(recorded, self._here.index, clear=self.clear)
 
 
+@raises(
+    "invalid_directive",
+    "never_links",
+    "unstorable",
+    "refused",
+    "not_found",
+    "overloaded",
+    "unavailable",
+    *OF_IDENTIFIERS,
+)
 async def turn(
     request: Request,
     here: Here,
@@ -133,6 +144,7 @@ def listing(
 
 
 @router.get("/{directive_id}")
+@raises("not_found")
 def show(directive_id: UUID, here: Here, connection: Snapshot, clear: Clear) -> schemas.DirectiveOut:
     """Return one directive, and what has become of it."""
     return shown.directive(directives.found(connection, str(directive_id)), here.index, clear=clear)

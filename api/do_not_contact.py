@@ -15,6 +15,7 @@ from api.pages import Paged
 from api.schemas import Page
 from api.transactions import snapshot_of, transaction_of
 from core.identifier import IdentifierId
+from core.problems import OF_IDENTIFIERS, raises
 from profiles import do_not_contact
 from profiles.do_not_contact import REASON_LENGTH_MAX, Blocked, Blocking
 
@@ -57,6 +58,7 @@ class BlockedListOut(BaseModel):
 
 
 @router.post("")
+@raises("not_an_address", *OF_IDENTIFIERS)
 def block(asked: NotToContact, here: Here, key: Blocker, connection: Adding) -> BlockedListOut:
     """Let nobody address these any more: no consent opens them, and none that is given later. What stands there already stays."""
     named = do_not_contact.read(asked.identifiers)
@@ -73,6 +75,7 @@ def listing(connection: Asking, asked: Paged) -> Page[BlockedOut]:
 
 
 @router.delete("/{identifier_id}", status_code=204)
+@raises("not_found")
 def allow(identifier_id: UUID, connection: Allowing) -> None:
     """Take an identifier, named by its id, off the list: his consents say again whether he may be addressed."""
     do_not_contact.allow(connection, IdentifierId(str(identifier_id)))

@@ -7,6 +7,10 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
+from core.problems import raises
+
+NOT_MODIFIED = "not_modified"  # not a problem: 304
+
 T = TypeVar("T")
 
 
@@ -36,6 +40,7 @@ def digest(of: BaseModel) -> str:
     return hashlib.sha256(of.model_dump_json().encode()).hexdigest()[:32]
 
 
+@raises(NOT_MODIFIED)
 async def versioned(request: Request, response: Response) -> Versioned:
     """Return the versions that the reader of this request has."""
     return Versioned(request, response)

@@ -20,6 +20,7 @@ from core.audit import Look
 from core.errors import Forbidden, NotFound, Refused
 from core.jobs import Job, Status
 from core.keys import Scope
+from core.problems import raises
 
 router = APIRouter(prefix="/v1", tags=["exports"])
 
@@ -51,6 +52,7 @@ Asking = Annotated[Connection, Depends(transaction_of(reader), scope="function")
 
 
 @router.post("/exports", status_code=202)
+@raises("forbidden", "overloaded")
 def ask(
     wish: Annotated[Wish, Body(discriminator="what")],
     here: Here,
@@ -66,6 +68,7 @@ def ask(
     return _shown(job)
 
 
+@raises("not_found")
 def own(job_id: UUID, key: Reader, connection: Snapshot) -> Job:
     """Return the job in the path. Raises `NotFound`, also where it is another's."""
     job = jobs.found(connection, str(job_id))
@@ -88,6 +91,7 @@ def show(job: Own) -> JobOut:
 
 
 @router.get("/jobs/{job_id}/result", response_class=StreamingResponse, responses=_FILE)
+@raises("refused")
 async def result(job: Own, here: Here, key: Reader) -> StreamingResponse:
     """Return the file of an export that is done."""
     if job.status is not Status.DONE:

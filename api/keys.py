@@ -14,6 +14,7 @@ from core.console_sessions import ConsoleSession
 from core.errors import InvalidEvent
 from core.event import Trust
 from core.keys import GRACE_HOURS_MAX, NAME_LENGTH_MAX, SCOPES, Key, Role, Scope
+from core.problems import raises
 
 NAMESPACES_MAX = 100
 
@@ -136,6 +137,7 @@ async def written_down(request: Request, here: Here, key: Administrator) -> None
 
 
 @router.post("/keys", status_code=201, dependencies=[Depends(written_down)])
+@raises("unknown_namespace", "too_much_for_a_browser", "expired", "forbidden")
 def make(asked: NewKey, here: Here, by: Administrator, connection: Administering) -> NewKeyOut:
     """Make a key, which can do no more than the one that makes it. Its secret is in the answer, and nowhere else."""
     keys.check_within(by, asked.every_scope, asked.expires_at)
@@ -155,24 +157,28 @@ def make(asked: NewKey, here: Here, by: Administrator, connection: Administering
 
 
 @router.delete("/keys/{key_id}", status_code=204, dependencies=[Depends(written_down)])
+@raises("not_found")
 def revoke(key_id: KeyId, here: Here, connection: Administering) -> None:
     """Revoke a key for good, and with it all sessions: within ten seconds it opens nothing any more."""
     keys.revoke(connection, key_id, here.clock())
 
 
 @router.post("/keys/{key_id}/rotate", dependencies=[Depends(written_down)])
+@raises("not_found", "refused")
 def rotate(key_id: KeyId, asked: Rotation, here: Here, connection: Administering) -> NewKeyOut:
     """Give a key another secret; the one until now opens it for a while longer, so that nobody stands outside meanwhile."""
     return _with_secret(*keys.rotate(connection, key_id, timedelta(hours=asked.grace_hours), here.clock()))
 
 
 @router.get("/keys/{key_id}/sessions")
+@raises("not_found")
 def sessions(key_id: KeyId, here: Here, connection: AdminSnapshot) -> SessionsOut:
     """Return who is signed in to the console with a key, the latest used first."""
     return SessionsOut(data=[_session(each) for each in here.sessions.listing(connection, key_id, here.clock())])
 
 
 @router.delete("/keys/{key_id}/sessions/{session_id}", status_code=204, dependencies=[Depends(written_down)])
+@raises("not_found")
 def end_session(key_id: KeyId, session_id: KeyId, connection: Administering) -> None:
     """End a session: within ten seconds it is none any more."""
     console_sessions.end(connection, key_id, session_id)

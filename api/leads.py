@@ -17,6 +17,7 @@ from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
 from api.transactions import Snapshot, Writing
 from core.errors import NotFound
+from core.problems import raises
 from profiles import lead, leads, people, profile, rollup
 from profiles.companies import Company, CompanyId
 from profiles.lead import Lead, LeadId, Status
@@ -91,6 +92,7 @@ def listing(
 @router.post(
     "", status_code=201, responses={200: {"model": lead_schemas.LeadFullOut, "description": "It was open already"}}
 )
+@raises("not_found", "gone", "no_owner")
 def open_one(
     opening: Opening, here: Here, by: Writer, connection: Writing, clear: Clear, response: Response
 ) -> lead_schemas.LeadFullOut:
@@ -107,6 +109,7 @@ def open_one(
 
 
 @router.get("/responses")
+@raises("too_many_leads")
 def responses(
     here: Here,
     connection: Snapshot,
@@ -119,12 +122,14 @@ def responses(
 
 
 @router.get("/{lead_id}")
+@raises("not_found")
 def show(lead_id: UUID, here: Here, connection: Snapshot, clear: Clear) -> lead_schemas.LeadFullOut:
     """Return one lead with all that became of it."""
     return _whole(here, connection, leads.found(connection, LeadId(str(lead_id))), clear=clear)
 
 
 @router.patch("/{lead_id}")
+@raises("not_found", "refused", "no_owner", "has_an_owner")
 def change(
     lead_id: UUID, changing: LeadChange, here: Here, by: Writer, connection: Writing, clear: Clear
 ) -> lead_schemas.LeadFullOut:

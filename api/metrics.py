@@ -18,6 +18,7 @@ from api.context import Context, Here, one_at_a_time, turn
 from api.metrics_shown import Question
 from api.reading import reading
 from core.event import Currency
+from core.problems import raises
 from profiles import orders
 from profiles.metrics.pareto import pareto as spread
 from profiles.purchases import ZONE, Purchases
@@ -49,6 +50,7 @@ async def question(
 Asked = Annotated[Question, Depends(question)]
 
 
+@raises("out_of_range", "too_many_purchases", "unavailable", "overloaded", "unstorable")
 async def purchases(here: Here, _: Reader, asked: Asked) -> AsyncIterator[Purchases]:
     """Wait for one's turn, and read what was bought. Raises `Overloaded` where others take too long."""
     async with one_at_a_time(here):

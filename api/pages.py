@@ -14,6 +14,7 @@ from api import table
 from api.schemas import Page, PageEnd
 from api.table import Sheet
 from core.errors import InvalidEvent
+from core.problems import raises
 
 LIMIT = 50
 LIMIT_MAX = 200
@@ -59,6 +60,7 @@ class Asked:
         return {"Link": f'<{path}?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'}
 
 
+@raises("invalid_cursor")
 async def asked(
     request: Request,
     response: Response,

@@ -1,6 +1,6 @@
 """Asking about people."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -26,10 +26,11 @@ from api.etag import Cached, digest
 from api.pages import Paged
 from api.reading import reading
 from api.schemas import Page
-from api.transactions import Person, Snapshot, present_person
+from api.transactions import MOVED, Person, Snapshot, present_person
 from core.directive import Kind, Wish, Words
 from core.event import Word
 from core.identifier import IdentifierId
+from core.problems import OF_IDENTIFIERS, raises
 from profiles import people, profile, reach, sources
 from profiles.consent import MARKETING
 from profiles.segments import store
@@ -46,7 +47,6 @@ Written = Annotated[str, StringConstraints(max_length=1_300)]
 EventType = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(\.[a-z_]+)?$", max_length=64)]
 
 _PLACE = TypeAdapter(Place)
-_MOVED: dict[int | str, dict[str, Any]] = {308: {"description": "He bears another id now: see Location"}}
 
 
 class Questions(BaseModel):
@@ -104,6 +104,7 @@ async def wanted(
 
 
 @router.post("/lookup")
+@raises(*OF_IDENTIFIERS)
 def lookup(questions: Questions, here: Here, connection: Snapshot) -> schemas.Lookup:
     """Say whose each identifier is. They stand in the body, because what stands in a URL ends up in logs."""
     asked, as_of = questions.identifiers, questions.as_of
@@ -119,7 +120,6 @@ def merge(merger: Merger, turn: Turn) -> schemas.DirectiveOut | schemas.PreviewO
 @router.get(
     "/{person_id}",
     response_model=schemas.ProfileOut,
-    responses={**_MOVED, 304: {"description": "The version of If-None-Match is the present one"}},
 )
 def show(
     person: Person, here: Here, connection: Snapshot, clear: Clear, cached: Cached
@@ -131,7 +131,7 @@ def show(
     return cached.answer(digest(told), lambda: told)
 
 
-@router.get("/{person_id}/interests", responses=_MOVED)
+@router.get("/{person_id}/interests")
 def show_interests(person: Person, here: Here, connection: Snapshot) -> profile_schemas.InterestsOut:
     """Say what a person is interested in: which topics he reads about, lately more than long ago, and where he did."""
     anchors = [member.id for member in people.of_person(connection, person)]
@@ -140,32 +140,32 @@ def show_interests(person: Person, here: Here, connection: Snapshot) -> profile_
     return profile_shown.interests(person, describing.interests(connection, anchors), half_life_days, describing.now)
 
 
-@router.get("/{person_id}/sources", responses=_MOVED)
+@router.get("/{person_id}/sources")
 def show_sources(person: Person, connection: Snapshot) -> profile_schemas.SourcesOut:
     """Return by which channels and campaigns a person came, each with its first and last time."""
     anchors = [member.id for member in people.of_person(connection, person)]
     return profile_shown.sources(person, sources.ends(connection, anchors), sources.of_person(connection, anchors))
 
 
-@router.get("/{person_id}/reach", responses=_MOVED)
+@router.get("/{person_id}/reach")
 def show_reach(person: Person, connection: Snapshot, clear: Clear, purpose: Word = MARKETING) -> reach_schemas.ReachOut:
     """Say by what ways a person may be reached for a purpose, following us or not, and why not by the others."""
     return reach_shown.reach(person, purpose, reach.of_person(connection, person, purpose), clear=clear)
 
 
-@router.get("/{person_id}/consent", responses=_MOVED)
+@router.get("/{person_id}/consent")
 def show_consent(person: Person, connection: Snapshot, clear: Clear) -> reach_schemas.LedgerOut:
     """Return what a person agreed to and refused, the newest first, with the event that says so."""
     return reach_shown.ledger(person, reach.ledgers(connection, [person])[person], clear=clear)
 
 
-@router.get("/{person_id}/segments", responses=_MOVED)
+@router.get("/{person_id}/segments")
 def show_segments(person: Person, connection: Snapshot) -> list[segment_schemas.PlaceOut]:
     """Return the segments, and the bands of layers and stages, that a person is in, by name."""
     return segments_shown.places(store.places(connection, [person]).get(person, {}), store.standing_sets(connection))
 
 
-@router.get("/{person_id}/intent", responses=_MOVED)
+@router.get("/{person_id}/intent")
 def intent(person: Person, here: Here, connection: Snapshot) -> intent_schemas.IntentOut:
     """Say how likely there is business with a person, and why: by each rule, with the events behind it."""
     scoring = here.scoring
@@ -175,7 +175,7 @@ def intent(person: Person, here: Here, connection: Snapshot) -> intent_schemas.I
 @router.get(
     "/{person_id}/timeline",
     response_model=Page[schemas.TimelineEntry],
-    responses={**_MOVED, **pages.document("A page of the timeline")},
+    responses=pages.document("A page of the timeline"),
 )
 def timeline(
     here: Here,
@@ -192,14 +192,14 @@ def timeline(
     return asked.answer_either(lines, page.next, shown.TIMELINE)
 
 
-@router.get("/{person_id}/identity", responses=_MOVED)
+@router.get("/{person_id}/identity")
 def identity(person: Person, connection: Snapshot, clear: Clear) -> schemas.IdentityOut:
     """Return a person as a graph: identifiers, links, why they were used or refused, and where he is held together."""
     version, _ = people.version(connection, person)
     return shown.identity(asking.identity(connection, person), version, clear=clear)
 
 
-@router.get("/{person_id}/identity/why", responses=_MOVED)
+@router.get("/{person_id}/identity/why")
 def why(
     person: Person,
     connection: Snapshot,
@@ -213,7 +213,8 @@ def why(
     return shown.why(asking.why(connection, members, *ends), members, ends[0], clear=clear)
 
 
-@router.post("/{person_id}/identity/why", responses=_MOVED)
+@router.post("/{person_id}/identity/why")
+@raises(*OF_IDENTIFIERS)
 def why_by_text(ends: Ends, person: Person, here: Here, connection: Snapshot, clear: Clear) -> schemas.WhyOut:
     """Say why two identifiers, written out in the body, are one person."""
     members = people.of_person(connection, person)
@@ -222,6 +223,7 @@ def why_by_text(ends: Ends, person: Person, here: Here, connection: Snapshot, cl
     return shown.why(asking.why(connection, members, start, to), members, start, clear=clear)
 
 
+@raises(MOVED, "not_found", "gone", "refused", "unavailable", "overloaded", "unstorable", *OF_IDENTIFIERS)
 def wished(splitting_: Splitting, here: Here, _: Writer, person_id: UUID) -> tuple[Split, Wish]:
     """Return between which two a person is to be split, and the wish for it.
 
@@ -236,7 +238,7 @@ def wished(splitting_: Splitting, here: Here, _: Writer, person_id: UUID) -> tup
     return found, Wish(Kind.CANNOT_LINK, splitting_.why, (found.one.identifier.text, found.other.identifier.text))
 
 
-@router.post("/{person_id}/split", responses={**_MOVED, **LATER})
+@router.post("/{person_id}/split", responses=LATER)
 def split(
     wished: Annotated[tuple[Split, Wish], Depends(wished)], turn: Turn
 ) -> schemas.DirectiveOut | schemas.SplitPreviewOut | schemas.PreviewOut:

@@ -11,6 +11,7 @@ from api.context import Check, Here
 from core import http, metrics
 from core.errors import Unavailable
 from core.http import Answer, Fault
+from core.problems import raises
 
 router = APIRouter(tags=["operation"])
 
@@ -22,6 +23,7 @@ async def livez() -> schemas.Alive:
 
 
 @router.get("/readyz", response_model=schemas.Ready)
+@raises("not_ready")
 def readyz(here: Here, request: Request) -> Any:
     """Say whether all that is needed answers: 200, or 503 with what does not."""
     faults = [fault for name, check in here.checks.items() if (fault := _fault(name, check))]

@@ -17,6 +17,7 @@ from api.transactions import Alone, Defining, Snapshot
 from core.errors import NotFound
 from core.event import Word
 from core.identifier import PersonId
+from core.problems import OF_CONDITIONS, raises
 from profiles import people, profile
 from profiles.segments import defining, everybody, facts, judging, measuring, rulesets, store
 from profiles.segments.conditions import EVERYBODY
@@ -44,6 +45,7 @@ def listing(connection: Snapshot) -> list[segment_schemas.SegmentOut]:
 
 
 @router.post("", status_code=201)
+@raises("refused", *OF_CONDITIONS)
 def define(
     asked: segment_schemas.Segment, here: Here, connection: Defining, key: Definer
 ) -> segment_schemas.SegmentOut:
@@ -54,6 +56,7 @@ def define(
 
 
 @router.post("/preview")
+@raises(*OF_CONDITIONS)
 def preview(asked: segment_schemas.Question, here: Here, connection: Alone) -> segment_schemas.PreviewOut:
     """Say of how many people a condition holds now, and of whom for example; nothing is saved."""
     now = here.clock()
@@ -68,12 +71,14 @@ def preview(asked: segment_schemas.Question, here: Here, connection: Alone) -> s
 
 
 @router.get("/{name}")
+@raises("not_found")
 def show(name: Name, connection: Snapshot) -> segment_schemas.SegmentOut:
     """Return one segment."""
     return _shown(connection, name)
 
 
 @router.put("/{name}")
+@raises("not_found", "refused", *OF_CONDITIONS)
 def change(
     name: Name, asked: segment_schemas.Definition, here: Here, connection: Defining, key: Definer
 ) -> segment_schemas.SegmentOut:
@@ -84,6 +89,7 @@ def change(
 
 
 @router.delete("/{name}", status_code=204)
+@raises("not_found", "refused")
 def remove(name: Name, here: Here, connection: Defining, key: Definer) -> None:
     """Remove a segment: everybody leaves it. Refused (409) while another refers to it."""
     defining.remove(connection, name, [Kind.SEGMENT], f"key:{key.id}", here.clock())
@@ -94,6 +100,7 @@ def remove(name: Name, here: Here, connection: Defining, key: Definer) -> None:
     response_model=Page[segment_schemas.MemberOut],
     responses=pages.document("Who is in a segment, by id."),
 )
+@raises("not_found")
 def members(name: Name, connection: Snapshot, asked: Paged, clear: Clear) -> Page[segment_schemas.MemberOut] | Response:
     """Return the people in a segment, by id."""
     store.one(connection, name, SEGMENTS)
@@ -101,6 +108,7 @@ def members(name: Name, connection: Snapshot, asked: Paged, clear: Clear) -> Pag
 
 
 @router.get("/{name}/explain")
+@raises("not_found", "gone")
 def explain(name: Name, person: Whom, here: Here, connection: Snapshot, clear: Clear) -> segment_schemas.ExplanationOut:
     """Say why somebody is in a segment, or is not, as of now."""
     rules = store.one(connection, name, SEGMENTS)
@@ -109,6 +117,7 @@ def explain(name: Name, person: Whom, here: Here, connection: Snapshot, clear: C
 
 
 @router.get("/{name}/overlap")
+@raises("not_found")
 def overlap(
     name: Name,
     connection: Snapshot,

@@ -15,6 +15,7 @@ from api.keys import MeOut, shown_me
 from core import console_sessions, database
 from core.errors import Forbidden, Unauthorized
 from core.keys import Key
+from core.problems import raises
 
 SECRET_LENGTH_MAX = 256
 
@@ -29,12 +30,14 @@ class SignIn(BaseModel):
     key: Annotated[str, StringConstraints(min_length=1, max_length=SECRET_LENGTH_MAX)]
 
 
+@raises("forbidden")
 async def own_page(request: Request) -> None:
     """Let no page of somebody else's do this. Raises `Forbidden`."""
     if cookie.is_from_here(request) is False:
         raise Forbidden("this can be asked from pages of this host alone")
 
 
+@raises("rate_limited")
 async def attempt(request: Request, here: Here) -> AsyncIterator[None]:
     """Let nobody try keys one after the other. Raises `Limited`."""
     address = request.client.host if request.client else ""
@@ -47,6 +50,7 @@ async def attempt(request: Request, here: Here) -> AsyncIterator[None]:
 
 
 @router.post("", status_code=201, dependencies=[Depends(own_page), Depends(attempt, scope="function")])
+@raises("unauthorized", "forbidden", "unavailable", "overloaded")
 async def sign_in(asked: SignIn, request: Request, response: Response, here: Here) -> MeOut:
     """Sign in with a key: from now on the cookie of this answer does as well. A session that was open before is over.
 
@@ -60,6 +64,7 @@ async def sign_in(asked: SignIn, request: Request, response: Response, here: Her
 
 
 @router.delete("", status_code=204, dependencies=[Depends(own_page)])
+@raises("unavailable")
 async def sign_out(request: Request, response: Response, here: Here) -> None:
     """Sign out: the session is over, and the cookie good for nothing. Who was not signed in is not now either."""
     if (value := cookie.given(request)) is not None:

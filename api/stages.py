@@ -14,6 +14,7 @@ from api.schemas import Page
 from api.segments import Whom, is_one, paged, verdicts
 from api.transactions import Alone, Defining, Snapshot
 from core.event import Word
+from core.problems import OF_CONDITIONS, raises
 from profiles.segments import defining, everybody, measuring, rulesets, store
 from profiles.segments.rulesets import Kind, RuleSet
 
@@ -39,6 +40,7 @@ def presets(_: Clear) -> list[segment_schemas.PresetOut]:
 
 
 @router.post("", status_code=201)
+@raises("refused", *OF_CONDITIONS)
 def define(asked: segment_schemas.Bands, here: Here, connection: Defining, key: Definer) -> segment_schemas.BandsOut:
     """Define layers or stages. Everybody is looked at soon, and from then on whoever changes."""
     defining.add(connection, _rules(asked), f"key:{key.id}", here.clock())
@@ -46,6 +48,7 @@ def define(asked: segment_schemas.Bands, here: Here, connection: Defining, key: 
 
 
 @router.post("/simulate")
+@raises(*OF_CONDITIONS)
 def simulate(asked: segment_schemas.Bands, here: Here, connection: Alone) -> segment_schemas.SimulationOut:
     """Say where everybody would stand by a definition, and from where people would go there; nothing is saved."""
     now, rules = here.clock(), _rules(asked)
@@ -67,12 +70,14 @@ def simulate(asked: segment_schemas.Bands, here: Here, connection: Alone) -> seg
 
 
 @router.get("/{name}")
+@raises("not_found")
 def show(name: Name, connection: Snapshot) -> segment_schemas.BandsOut:
     """Return some layers or stages."""
     return _shown(connection, name)
 
 
 @router.put("/{name}")
+@raises("not_found", "refused", *OF_CONDITIONS)
 def change(
     name: Name, asked: segment_schemas.BandsDefinition, here: Here, connection: Defining, key: Definer
 ) -> segment_schemas.BandsOut:
@@ -84,6 +89,7 @@ def change(
 
 
 @router.delete("/{name}", status_code=204)
+@raises("not_found", "refused")
 def remove(name: Name, here: Here, connection: Defining, key: Definer) -> None:
     """Remove layers or stages: everybody leaves them. Refused (409) while a segment refers to them."""
     defining.remove(connection, name, BANDED, f"key:{key.id}", here.clock())
@@ -94,6 +100,7 @@ def remove(name: Name, here: Here, connection: Defining, key: Definer) -> None:
     response_model=Page[segment_schemas.MemberOut],
     responses=pages.document("Who stands in layers or stages, by id."),
 )
+@raises("not_found")
 def members(
     name: Name,
     connection: Snapshot,
@@ -107,6 +114,7 @@ def members(
 
 
 @router.get("/{name}/explain")
+@raises("not_found", "gone")
 def explain(
     name: Name, person: Whom, here: Here, connection: Snapshot, clear: Clear
 ) -> segment_schemas.BandsExplanationOut:

@@ -11,12 +11,15 @@ import anyio
 import structlog
 from fastapi import APIRouter, Depends, Header
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
 
 from api.access import Asker, asker, reader
 from api.choosing import Chosen, chosen
 from api.context import Here
 from api.feed import NOTHING_SECONDS, Feed, Place, Reset, Told
 from core.errors import Forbidden, Unauthorized, Unavailable
+from core.problems import raises
 
 HEARTBEAT_SECONDS = 15
 KEY_SECONDS = 3.0  # after so long his key is looked at again: with how long keys are remembered, less than 10 s
@@ -33,6 +36,7 @@ _EVENT_STREAM: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/stream", response_class=EventSourceResponse, responses=_EVENT_STREAM, dependencies=[Depends(reader)])
+@raises("overloaded", "invalid_event_id", "unavailable")
 async def stream(
     here: Here,
     asker: Annotated[Asker, Depends(asker)],
@@ -43,7 +47,7 @@ async def stream(
     here.feed.check_room()
     after = Place.read(last_event_id) if last_event_id else await here.feed.now()
     spoken = _Spoken(here.feed, asker, chosen, after)
-    return EventSourceResponse(
+    return _Stream(
         spoken.chunks(),
         ping=HEARTBEAT_SECONDS,
         ping_message_factory=spoken.heartbeat,
@@ -51,6 +55,16 @@ async def stream(
         shutdown_event=spoken.ending,
         shutdown_grace_period=NOTHING_SECONDS + 1,
     )
+
+
+class _Stream(EventSourceResponse):
+    """The answer that does not end; that somebody takes nothing is no fault of ours, and not told as one."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            _log.info("stream.reader_sent_away", reason="he takes nothing")
 
 
 @dataclass

@@ -20,10 +20,11 @@ from api.pages import Paged
 from api.paths import slashes
 from api.reading import reading
 from api.schemas import Page
-from api.transactions import Alone, present_person
+from api.transactions import MOVED, Alone, present_person
 from core.errors import Refused
 from core.identifier import Identifier, uuid8
 from core.keys import Key
+from core.problems import raises
 from profiles import people, tagged
 from profiles.tags import TAG_LENGTH_MAX, TYPE, Kind
 
@@ -63,6 +64,7 @@ class ToldOut(BaseModel):
 
 
 @router.get("/v1/tags")
+@raises("too_many")
 def listing(
     here: Here,
     connection: Alone,
@@ -80,6 +82,7 @@ def listing(
     return asked.answer([BorneOut(kind=each.kind, name=each.name, people=each.people) for each in kept], following)
 
 
+@raises(MOVED, "not_found", "gone", "refused", "unavailable", "overloaded", "unstorable")
 def bearer(here: Here, _: Writer, person_id: UUID) -> Identifier:
     """Return the identifier under which something is said of a person.
 
@@ -95,6 +98,7 @@ def bearer(here: Here, _: Writer, person_id: UUID) -> Identifier:
 Bearer = Annotated[Identifier, Depends(bearer)]
 
 
+@raises("unavailable", "overloaded", "unstorable")
 class Telling:
     """In whose name something is told of a person; with one key of the sender's it is the same event however often it is sent."""
 

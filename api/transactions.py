@@ -8,13 +8,16 @@ from fastapi import Depends, Request, Response
 from fastapi.concurrency import contextmanager_in_threadpool
 from sqlalchemy import Connection
 
-from api.access import Needs, administrator, auditor, definer, reader, writer
+from api.access import Needs, administrator, auditor, definer, reader, subscriber, writer
 from api.context import Here, Moved, one_at_a_time, turn
 from api.reading import reading
 from core import database
 from core.identifier import PersonId
 from core.keys import Key
+from core.problems import raises
 from profiles import people
+
+MOVED = "moved"  # not a problem: 308
 
 Opening = Callable[..., AsyncIterator[Connection]]
 
@@ -24,6 +27,7 @@ Opening = Callable[..., AsyncIterator[Connection]]
 def snapshot_of(needs: Needs) -> Opening:
     """Return what opens the transaction that answers a request of those who may. Raises `Overloaded` when none gets free."""
 
+    @raises("unavailable", "overloaded", "unstorable")
     async def opened(here: Here, _: Annotated[Key, Depends(needs)]) -> AsyncIterator[Connection]:
         async with turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
             yield connection
@@ -34,6 +38,7 @@ def snapshot_of(needs: Needs) -> Opening:
 def transaction_of(needs: Needs) -> Opening:
     """Return what opens the transaction in which a request of those who may writes: committed before it is answered."""
 
+    @raises("unavailable", "overloaded", "unstorable")
     async def opened(here: Here, _: Annotated[Key, Depends(needs)]) -> AsyncIterator[Connection]:
         async with turn(here), contextmanager_in_threadpool(database.transaction(here.engine)) as connection:
             yield connection
@@ -41,6 +46,7 @@ def transaction_of(needs: Needs) -> Opening:
     return opened
 
 
+@raises("unavailable", "overloaded", "unstorable")
 async def alone(here: Here, _: Annotated[Key, Depends(reader)]) -> AsyncIterator[Connection]:
     """Open the transaction that answers a question about everybody, one at a time. Raises `Overloaded`."""
     async with one_at_a_time(here), turn(here), contextmanager_in_threadpool(reading(here.engine)) as connection:
@@ -55,9 +61,12 @@ AdminSnapshot = Annotated[Connection, Depends(snapshot_of(administrator), scope=
 AuditSnapshot = Annotated[Connection, Depends(snapshot_of(auditor), scope="function")]
 Writing = Annotated[Connection, Depends(transaction_of(writer), scope="function")]
 Administering = Annotated[Connection, Depends(transaction_of(administrator), scope="function")]
+Subscribing = Annotated[Connection, Depends(transaction_of(subscriber), scope="function")]
+SubscriberSnapshot = Annotated[Connection, Depends(snapshot_of(subscriber), scope="function")]
 Defining = Annotated[Connection, Depends(transaction_of(definer), scope="function")]
 
 
+@raises(MOVED, "not_found", "gone")
 def person(connection: Snapshot, person_id: UUID) -> PersonId:
     """Return the person that the id in the path names. Raises `NotFound`, and `Moved` where he bears another id now."""
     return present_person(connection, person_id)

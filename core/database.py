@@ -99,8 +99,8 @@ def _named(error: DBAPIError | psycopg.Error) -> Exception:
     state = getattr(cause, "sqlstate", None)
     if state in _CONTENDED:
         return Contended(f"another transaction was in the way ({state})")
-    if state and state.startswith("22"):
-        return Unstorable(f"the database cannot hold it ({state})")
+    if (state and state.startswith("22")) or (state is None and isinstance(cause, psycopg.DataError)):
+        return Unstorable(f"the database cannot hold it ({state or 'the driver'})")  # which knows of U+0000 by itself
     gone = isinstance(cause, psycopg.OperationalError) or (
         isinstance(error, DBAPIError) and error.connection_invalidated
     )

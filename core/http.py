@@ -9,21 +9,20 @@ import random
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core import problems
 from core.errors import (
     Contended,
     Forbidden,
@@ -36,7 +35,9 @@ from core.errors import (
     SiyuError,
     Unauthorized,
     Unavailable,
+    Unstorable,
 )
+from core.problems import Language
 
 MEDIA_TYPE = "application/problem+json"
 FAULTS_MAX = 100
@@ -76,27 +77,36 @@ class Answer:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of *app* a problem, give every request a trace id, and describe both in its OpenAPI document."""
+    """Make every error of *app* a problem, and give every request a trace id."""
     app.add_exception_handler(SiyuError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_ours)
     app.add_middleware(Border)
-    app.openapi = partial(_openapi, app)  # type: ignore[method-assign] # the way that FastAPI documents
 
 
 def problem(scope: Scope, answer: Answer) -> JSONResponse:
-    """Return *answer* as the problem response to the request of *scope*."""
-    trace_id = scope.get("state", {}).get("trace_id", "")
-    body = Problem(
+    """Return *answer* as the problem response to the request of *scope*, in the language that it asks for."""
+    accepted = Headers(scope=scope).get("accept-language", "")
+    language = problems.language_of(accepted)
+    body = written(answer, scope.get("state", {}).get("trace_id", ""), language)
+    headers = {"Content-Language": language, "Vary": "Accept-Language", **answer.headers}
+    return JSONResponse(body.model_dump(), answer.status, headers, MEDIA_TYPE)
+
+
+def written(answer: Answer, trace_id: str, language: Language) -> Problem:
+    """Return *answer* as the problem that is told in a *language*."""
+    return Problem(
         type=f"urn:siyu:problem:{answer.code}",
-        title=HTTPStatus(answer.status).phrase,
+        title=problems.title(answer.code, language, HTTPStatus(answer.status).phrase),
         status=answer.status,
-        detail=answer.detail,
+        detail=problems.detail(answer.code, answer.detail, language),
         code=answer.code,
-        errors=list(answer.errors[:FAULTS_MAX]),
+        errors=[
+            Fault(pointer=each.pointer, code=each.code, detail=problems.detail(each.code, each.detail, language))
+            for each in answer.errors[:FAULTS_MAX]
+        ],
         trace_id=trace_id,
     )
-    return JSONResponse(body.model_dump(), answer.status, dict(answer.headers), MEDIA_TYPE)
 
 
 class Border:
@@ -132,6 +142,13 @@ class Border:
 
 
 _UNFORESEEN = Answer(500, "internal_error", "something went wrong here; the trace id leads to it")
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "content_too_large",
+    415: "unsupported_media_type",
+}
 _TRACEPARENT = re.compile(rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 
 
@@ -163,6 +180,8 @@ def answer_to(error: Exception) -> Answer:
         case InvalidEvent():
             fault = Fault(pointer=error.pointer, code=error.code, detail=error.detail)
             return Answer(400, error.code, error.detail, [fault])
+        case Unstorable():
+            return Answer(400, "unstorable", "a value cannot be stored: a character or a number of it")
         case Unauthorized():
             return Answer(401, "unauthorized", str(error), headers={"WWW-Authenticate": 'Bearer realm="siyu"'})
         case Forbidden():
@@ -206,38 +225,7 @@ def _sentence(fault: Mapping[str, Any]) -> str:
 
 
 def _answer_to_http(error: HTTPException) -> Answer:
-    status = HTTPStatus(error.status_code)
-    code = re.sub(r"\W+", "_", status.phrase.lower())
-    detail = status.description or status.phrase
-    return Answer(status, code, detail, headers=error.headers or {})
-
-
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of *app*, in which the answer to whatever else happens is a problem."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            summary=app.summary,
-            description=app.description,
-            routes=app.routes,
-            tags=app.openapi_tags,
-        )
-        described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        schemas |= described.pop("$defs")
-        schemas["Problem"] = described
-        for name in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(name, None)
-        for path in document.get("paths", {}).values():
-            for operation in path.values():
-                operation["responses"].pop("422", None)
-                operation["responses"]["default"] = _PROBLEM
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
-_PROBLEM = {
-    "description": "Any error",
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
+    code = _CODES[error.status_code]
+    return Answer(
+        error.status_code, code, problems.codes()[code].said[Language.EN].meaning, headers=error.headers or {}
+    )

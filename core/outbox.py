@@ -102,6 +102,11 @@ def enqueue(connection: Connection, announcements: Sequence[Announcement]) -> No
         connection.execute(_ENQUEUE, {"messages": part, "channel": CHANNEL})
 
 
+def wake(connection: Connection) -> None:
+    """Let those who wait for news look about when the open transaction commits, though nothing is announced."""
+    connection.execute(text("SELECT pg_notify(:channel, '')"), {"channel": CHANNEL})
+
+
 def read(connection: Connection, after: Cursor, rows_max: int, topic: str | None = None) -> Sequence[Row]:
     """Return up to *rows_max* rows after the cursor, in order, and fewer when they are large.
 

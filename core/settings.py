@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     ] = None
     interests_file: Annotated[Path | None, Field(description="rules of interests other than those shipped")] = None
     channels_file: Annotated[Path | None, Field(description="accounts of platforms, and channels of your own")] = None
+    webhook_hosts_allowed: Annotated[
+        str, Field(description="hosts and networks of yours that webhooks may lead to: `hooks.intra,10.1.0.0/16`")
+    ] = ""
     public_url: Annotated[str, Field(description="under which platforms and browsers reach us; unset: as they ask")] = (
         ""
     )

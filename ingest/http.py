@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import TypeAdapter
 
 from core.errors import InvalidEvent
+from core.problems import OF_EVENTS, raises
 from core.raw import RawRoute
 from core.submission import Submission
 from ingest import body
@@ -24,6 +25,7 @@ def routes(intake: Intake, find_key: FindKey) -> APIRouter:
     router = APIRouter(route_class=RawRoute, tags=["collecting"])
 
     @router.post("/v1/events", status_code=202, responses=_RESPONSES, openapi_extra=_request())
+    @raises(*OF_EVENTS)
     async def collect_events(request: Request) -> Response:
         """Take one event, or up to 500 of them as `{"events": […]}`.
 
@@ -81,13 +83,7 @@ def _batch(document: Mapping[str, object]) -> Sequence[object]:
 
 
 _RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: {"model": Receipt, "description": "The log has the accepted events."},
-    400: {"description": "This is not an event, or not JSON."},
-    401: {"description": "There is no write key, or an unknown one."},
-    403: {"description": "The key may not write events."},
-    413: {"description": "The body is larger than 1 MiB, as it came or decompressed."},
-    415: {"description": "The body is compressed in an unknown way."},
-    503: {"description": "The log cannot be reached, or too much is waiting: send it again after `Retry-After`."},
+    202: {"model": Receipt, "description": "The log has the accepted events."}
 }
 
 

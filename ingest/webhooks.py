@@ -16,6 +16,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, field_validator
 
 from core.errors import Forbidden, InvalidEvent
+from core.problems import OF_CALLBACKS, raises
 from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Callback, Document
@@ -105,9 +106,12 @@ def routes(intake: Intake, accounts: Mapping[str, WebhookAccount], public_url: s
     """Return the addresses to give to senders, one for each account."""
     namespaces = intake.receiver.namespaces
     webhooks = {name: Webhook(name, account, namespaces) for name, account in accounts.items()}
-    router = APIRouter(prefix="/collect/webhook", tags=["collecting"], route_class=RawRoute)
+    router = APIRouter(
+        prefix="/collect/webhook", tags=["collecting"], route_class=RawRoute, default_response_class=Response
+    )
 
     @router.post("/{source}")
+    @raises(*OF_CALLBACKS)
     async def collect_webhook(request: Request) -> Response:
         """Take a webhook signed by Standard Webhooks; 200 means that the log has its events."""
         return await take(known(webhooks, request.path_params["source"], "source"), request, intake, public_url)

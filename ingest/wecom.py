@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from core.errors import InvalidEvent
+from core.problems import OF_CALLBACKS, raises
 from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Answer, Callback, Document
@@ -101,9 +102,12 @@ class WeCom(Accounted[WeComAccount]):
 def routes(intake: Intake, accounts: Mapping[str, WeComAccount], public_url: str, tokens: Tokens) -> APIRouter:
     """Return the addresses to paste into the console, one for each corp; *tokens* are those of our links."""
     platforms = {name: WeCom(name, account, tokens) for name, account in accounts.items()}
-    router = APIRouter(prefix="/collect/wecom", tags=["collecting"], route_class=RawRoute)
+    router = APIRouter(
+        prefix="/collect/wecom", tags=["collecting"], route_class=RawRoute, default_response_class=Response
+    )
 
     @router.get("/{corp}")
+    @raises(*OF_CALLBACKS)
     async def check_wecom_address(request: Request) -> Response:
         """Answer the platform's check of the address with what it encrypted."""
         return respond(
@@ -111,6 +115,7 @@ def routes(intake: Intake, accounts: Mapping[str, WeComAccount], public_url: str
         )
 
     @router.post("/{corp}")
+    @raises(*OF_CALLBACKS, "invalid_xml")
     async def collect_wecom(request: Request) -> Response:
         """Take one callback; an empty 200 means that the log has it."""
         return await take(known(platforms, request.path_params["corp"]), request, intake, public_url)

@@ -1,11 +1,12 @@
 """Writes docs/schemas/ (what a sender may write, and what stands on the topics), docs/openapi.json, docs/asyncapi.json,
-and the tables of docs/access.md. Run by `make schemas`.
+docs/errors.md, and the tables of docs/access.md. Run by `make schemas`.
 
 What a sender writes is described as strictly as it is checked; what we announce, in `api.announced`.
 """
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from core.settings import Settings
 from core.submission import Submission
 from ingest.channels import Channels
 from profiles import company_intent, description, frequency, intent
-from scripts import access
+from scripts import access, errors
 from siyu.serving import Role, application
 from siyu.system import System
 from stitcher import rules
@@ -65,6 +66,7 @@ def whole() -> FastAPI:
     return application(system, set(Role))
 
 
+@cache
 def openapi() -> Mapping[str, Any]:
     """Return the description of all routes, as `/openapi.json` has it."""
     return whole().openapi()
@@ -86,6 +88,7 @@ def main() -> None:
         (FOLDER / name).write_text(written(schema), encoding="utf-8")
     OPENAPI.write_text(written(openapi()), encoding="utf-8")
     ASYNCAPI.write_text(written(asyncapi.document(VERSION)), encoding="utf-8")
+    errors.PAGE.write_text(errors.page(), encoding="utf-8")
     access.PAGE.write_text(access.page(whole()), encoding="utf-8")
 
 

@@ -26,6 +26,7 @@ from siyu.commands import (
     serve,
     simulate,
     upkeep,
+    webhooks,
 )
 from siyu.commands.demo import demo
 from siyu.commands.ingest import ingest
@@ -56,6 +57,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(segment.app, name="segment")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(export.app, name="export")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(upkeep.db, name="db")
 app.add_typer(upkeep.config, name="config")
 

@@ -22,13 +22,17 @@ from api import app as api
 from api import probes
 from api.context import Tell
 from api.exporting.exporter import Exporter
+from api.webhooks.delivering import Deliverer
+from api.webhooks.sending import Secrets, Sender
 from core import keys, metrics
 from core.console_sessions import Sessions
 from core.database import transaction
+from core.errors import InvalidSetting
 from core.event import Event
 from core.key_uses import KeyUses
 from core.keys import Key
 from core.log.port import DIRECTIVES, EVENTS, QUARANTINE
+from core.outbound import Allowed
 from core.relay import Relay
 from ingest import collectors, enriching
 from ingest.auth import KeyCache
@@ -115,6 +119,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         {"log": system.log.check},
         publish=publisher(system.log),
         tell=telling(system),
+        sender=sender_of(system),
         intent_rules=system.intent_rules,
         frequency_rules=system.frequency_rules,
         company_rules=system.company_rules,
@@ -137,6 +142,15 @@ def telling(system: System) -> Tell:
         return event
 
     return tell
+
+
+def sender_of(system: System) -> Sender:
+    """Return what sends to webhooks. Raises `InvalidSetting`."""
+    try:
+        allowed = Allowed.read(system.settings.webhook_hosts_allowed)
+    except ValueError as error:
+        raise InvalidSetting(f"SIYU_WEBHOOK_HOSTS_ALLOWED: {error}") from None
+    return Sender(Secrets(system.signing_key, system.clock), allowed)
 
 
 def serve(system: System, roles: Collection[Role], announce: Callable[[str], None]) -> bool:
@@ -181,6 +195,7 @@ def start_stitching(system: System, background: Background) -> None:
     background.start("refusals", keeping_refusals(system))
     background.start("segments", Watch(system.engine, system.judged_by, system.thresholds, system.clock).run)
     background.start("relay", Relay(system.engine, system.log, system.clock).run)
+    background.start("webhooks", Deliverer(system.engine, partial(sender_of, system), system.clock).run)
     with transaction(system.engine) as connection:
         alerting.forget_others(connection, list(system.group_robots))
     for each in alertings(system):

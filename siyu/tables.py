@@ -1,5 +1,6 @@
 """Every module that owns a table, imported so that the metadata is whole: for migrations and their test."""
 
+from api.webhooks import store as webhooks
 from core import audit, console_sessions, jobs, keys, outbox, quarantine
 from core.log import postgres
 from ingest import mappings, questions
@@ -40,4 +41,5 @@ __all__ = [
     "timeline",
     "touches",
     "tracked_links",
+    "webhooks",
 ]

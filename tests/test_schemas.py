@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
 from sqlalchemy import Engine, text
 
 from api import asyncapi
@@ -14,6 +15,7 @@ from core.database import transaction
 from core.errors import InvalidEvent
 from core.event import TYPES, encode
 from core.log.port import CONSENT_CHANGED, IDENTITY_CHANGED, PROFILE_UPDATED, TOPICS
+from scripts import errors
 from scripts.schemas import ASYNCAPI, FOLDER, OPENAPI, openapi, schemas, written
 from tests.api.world import World
 from tests.conftest import ROOT
@@ -62,6 +64,17 @@ def test_the_feeds_are_described_as_the_code_has_them() -> None:
 @pytest.mark.parametrize("topic", TOPICS)
 def test_every_topic_is_described_by_an_example_too(topic: str) -> None:
     assert faults(f"{topic}.json", EXAMPLES[topic]) == []
+
+
+def test_the_openapi_document_is_one_of_openapi_3_1() -> None:
+    document = openapi()
+
+    validate(document)
+    assert document["openapi"].startswith("3.1.")
+
+
+def test_the_page_of_errors_is_as_the_code_has_it() -> None:
+    assert errors.PAGE.read_text(encoding="utf-8") == errors.page()
 
 
 def test_no_schema_is_left_of_what_is_no_more() -> None:

@@ -5,10 +5,11 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import uuid4
 
 from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import Engine
 
@@ -19,12 +20,13 @@ from core.event import Trust, Word
 from core.identifier import parse
 from core.keys import Key
 from core.metrics import CLICKS_LOST
+from core.problems import OF_IDENTIFIERS, OF_KEYS, raises
 from core.raw import RawRoute
 from ingest.auth import FindKey, secret_in, writer
 from ingest.links import link as links
 from ingest.links import store
 from ingest.links.link import Link, Signs, Visit
-from ingest.pixel import PIXEL
+from ingest.pixel import PICTURE, PIXEL
 from ingest.spool import Spool
 from ingest.tokens import Tokens
 
@@ -117,6 +119,7 @@ def minting(
     router = APIRouter(tags=["links"])
 
     @router.post("/v1/links", status_code=201)
+    @raises(*OF_KEYS, *OF_IDENTIFIERS, "invalid_url", "undeclared_type", "unstorable")
     async def mint_links(
         request: Request,
         wanted: Minting,
@@ -181,7 +184,8 @@ def following(book: Book, signs: Signs, spool: Spool, now: Callable[[], datetime
     router = APIRouter(tags=["links"], route_class=RawRoute)
 
     @router.head("/s/{token}", include_in_schema=False)
-    @router.get("/s/{token}", status_code=302)
+    @router.get("/s/{token}", status_code=302, response_class=RedirectResponse, responses=_NO_LINK)
+    @raises("unavailable")
     async def follow(request: Request) -> Response:
         """Record that the link was followed, and lead to its stored target."""
         token = request.path_params["token"]
@@ -198,7 +202,8 @@ def following(book: Book, signs: Signs, spool: Spool, now: Callable[[], datetime
             CLICKS_LOST.inc()
         return _with_cookie(_led(link, token), request, visit)
 
-    @router.get("/o/{token}.gif")
+    @router.get("/o/{token}.gif", response_class=Response, responses=PICTURE)
+    @raises("unavailable")
     async def open_mail(request: Request) -> Response:
         """Record that a mail was opened, and answer a picture of one point, whatever the token."""
         token = request.path_params["token"]
@@ -211,7 +216,8 @@ def following(book: Book, signs: Signs, spool: Spool, now: Callable[[], datetime
             CLICKS_LOST.inc()
         return Response(PIXEL, media_type="image/gif", headers=_HEADERS)
 
-    @router.get("/u/{token}")
+    @router.get("/u/{token}", response_class=HTMLResponse, responses=_NO_LINK)
+    @raises("unavailable")
     async def ask_to_leave(request: Request) -> Response:
         """Show the button; looking at it does nothing, since scanners look at everything."""
         try:
@@ -220,7 +226,8 @@ def following(book: Book, signs: Signs, spool: Spool, now: Callable[[], datetime
             return _page(_UNKNOWN, 404)
         return _page(_LEAVE, 200)
 
-    @router.post("/u/{token}")
+    @router.post("/u/{token}", response_class=HTMLResponse, responses=_NO_LINK)
+    @raises("unavailable", "overloaded")
     async def leave(request: Request) -> Response:
         """Stop sending to this address: by the button, or in one click by RFC 8058. This way out stays when a link expires."""
         token = request.path_params["token"]
@@ -282,6 +289,9 @@ def _page(content: str, status: int) -> Response:
     return Response(document, status, {**_HEADERS, "Content-Security-Policy": policy}, "text/html")
 
 
+_NO_LINK: dict[int | str, dict[str, Any]] = {
+    404: {"description": "A page that says so", "content": {"text/html": {"schema": {"type": "string"}}}}
+}
 _UNKNOWN = "<title>404</title><p>这个链接不存在或已过期。<p>This link is unknown or has expired."
 _LEAVE = (
     "<title>退订 Unsubscribe</title><p>不再接收这类消息？<p>Stop receiving these messages?"

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from core.problems import OF_CALLBACKS, raises
 from core.raw import RawRoute
 from ingest.intake import Intake
 from ingest.mail import sns
@@ -26,9 +27,12 @@ def routes(intake: Intake, accounts: Mapping[str, MailAccount], public_url: str,
     takes = {
         name: _taking(name, account, intake, public_url, certificates, fetch) for name, account in accounts.items()
     }
-    router = APIRouter(prefix="/collect/mail", tags=["collecting"], route_class=RawRoute)
+    router = APIRouter(
+        prefix="/collect/mail", tags=["collecting"], route_class=RawRoute, default_response_class=Response
+    )
 
     @router.post("/{account}")
+    @raises(*OF_CALLBACKS)
     async def collect_mail(request: Request) -> Response:
         """Take what a provider tells of mail; 200 means that the log has it."""
         return await known(takes, request.path_params["account"])(request)

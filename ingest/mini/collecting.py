@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, Str
 
 from core.errors import InvalidEvent
 from core.event import Trust, first_fault
+from core.problems import OF_BODIES, OF_FIELDS, OF_KEYS, raises
 from core.raw import RawRoute
 from ingest import body
 from ingest.auth import FindKey, writer
@@ -201,36 +202,42 @@ def routes(minis: Minis) -> APIRouter:
         return served(script("siyu-mini.js", "ingest.mini"), request)
 
     @router.post("/mini/{name}/login")
+    @raises(*OF_BODIES, *OF_FIELDS, *OF_KEYS, "not_found", "invalid_code")
     async def log_in(request: Request) -> Response:
         """Exchange a code of `wx.login` for a session."""
         program, login = await minis.asked(request, Login)
         return _json(await program.login(login))
 
     @router.post("/mini/{name}/open")
+    @raises(*OF_BODIES, *OF_FIELDS, *OF_KEYS, "not_found")
     async def open_mini_page(request: Request) -> Response:
         """Say whose link a reader has: the token that he passes on."""
         program, opening = await minis.asked(request, Opening)
         return _json(await program.open(opening))
 
     @router.post("/mini/{name}/phone")
+    @raises(*OF_BODIES, *OF_FIELDS, *OF_KEYS, "not_found", "invalid_code")
     async def show_phone(request: Request) -> Response:
         """Exchange a code of a `getPhoneNumber` button for the phone that WeChat has verified."""
         program, phoning = await minis.asked(request, Phoning)
         return _json(await program.phone(phoning))
 
     @router.post("/mini/{name}/encrypted-phone")
+    @raises(*OF_BODIES, *OF_FIELDS, *OF_KEYS, "not_found")
     async def show_encrypted_phone(request: Request) -> Response:
         """Take a phone as WeChat encrypts it for mini-programs that are older."""
         program, showing = await minis.asked(request, Showing)
         return _json(await program.encrypted_phone(showing))
 
     @router.post("/mini/{name}/group")
+    @raises(*OF_BODIES, *OF_FIELDS, *OF_KEYS, "not_found")
     async def show_group(request: Request) -> Response:
         """Take from which group somebody came, as WeChat encrypts it."""
         program, showing = await minis.asked(request, Showing)
         return _json(await program.group(showing))
 
     @router.post("/mini/{name}/events", status_code=202)
+    @raises(*OF_BODIES, *OF_FIELDS, *OF_KEYS, "not_found")
     async def collect_mini_events(request: Request) -> Response:
         """Take what happened on a phone. 202 means that the log has what is accepted."""
         program, telling = await minis.asked(request, Telling, body.BODY_BYTES_MAX)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from core.errors import Forbidden, InvalidEvent, NotFound, Unavailable
 from core.event import first_fault
+from core.problems import OF_BODIES, OF_EVENTS, OF_FIELDS, raises
 from core.raw import RawRoute
 from ingest import body
 from ingest.account import Name
@@ -138,6 +139,7 @@ def routes(sites: Pages) -> APIRouter:
         return served(script("siyu.js"), request)
 
     @router.post("/v1/beacon", status_code=202)
+    @raises(*OF_EVENTS)
     async def collect_beacon(request: Request) -> Response:
         """Take what a page's script tells: the same as `POST /v1/events`, where a link that is not ours is struck out."""
         answer = await collected(request, sites.intake, sites.find_key, sites.shares.amended)
@@ -150,6 +152,7 @@ def routes(sites: Pages) -> APIRouter:
         return _readable(Response(status_code=204, headers=allowed), request, _hosts(sites))
 
     @router.post("/v1/pages/open")
+    @raises(*OF_BODIES, *OF_FIELDS, "not_found", "forbidden", "unavailable", "overloaded")
     async def open_page(request: Request) -> Response:
         """Say whose link a page's visitor has, and where WeChat tells who he is."""
         opening = _opening(await body.read(request, OPENING_BYTES_MAX))
@@ -160,11 +163,13 @@ def routes(sites: Pages) -> APIRouter:
         return _readable(_json(await sites.open(opening, callback_url)), request, hosts)
 
     @router.get("/v1/pages/oauth/{account}", response_class=RedirectResponse, status_code=302)
+    @raises("not_found", "unknown_journey", "unavailable", "forbidden")
     async def return_from_wechat(request: Request) -> Response:
         """Send a visitor who comes from WeChat back to his page."""
         return RedirectResponse(await sites.back(request.path_params["account"], request.query_params), 302)
 
     @router.get("/v1/pages/signature")
+    @raises("not_found", "forbidden", "unavailable")
     async def sign_page(request: Request) -> Response:
         """Sign a page for WeChat's JS-SDK: `account` and `url` say which."""
         name = request.query_params.get("account", "")
@@ -172,6 +177,7 @@ def routes(sites: Pages) -> APIRouter:
         return _readable(_json(signed), request, sites.account(name).hosts)
 
     @router.get("/MP_verify_{name}.txt", response_class=PlainTextResponse)
+    @raises("not_found")
     async def verify_domain(request: Request) -> Response:
         """Prove to WeChat that the domain is the brand's."""
         return PlainTextResponse(_domain_file(sites, request.path_params["name"]))

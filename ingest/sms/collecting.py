@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from fastapi import APIRouter, Request, Response
 
 from core.errors import NotFound
+from core.problems import OF_CALLBACKS, raises
 from core.raw import RawRoute
 from ingest.callback import Platform
 from ingest.intake import Intake
@@ -18,9 +19,10 @@ from ingest.taking import take
 
 def routes(intake: Intake, accounts: Mapping[str, SmsAccount], public_url: str) -> APIRouter:
     """Return the routes of all accounts; the secret in the address says whose it is."""
-    router = APIRouter(route_class=RawRoute, tags=["collecting"])
+    router = APIRouter(route_class=RawRoute, default_response_class=Response, tags=["collecting"])
 
     @router.post("/collect/sms/{provider}/{secret}")
+    @raises(*OF_CALLBACKS, "invalid_form")
     async def collect_sms(request: Request) -> Response:
         """Take what Aliyun, Tencent Cloud or Twilio tells of texts, and replies to them. Answers as each of them wants."""
         platform = _found(accounts, **request.path_params)

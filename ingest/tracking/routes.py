@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from core.errors import InvalidEvent, SiyuError
@@ -19,7 +20,7 @@ from ingest import body
 from ingest.auth import FindKey, secret_in, writer
 from ingest.callback import Document
 from ingest.intake import Intake, Refusal
-from ingest.pixel import PIXEL
+from ingest.pixel import LOST_PICTURE, PICTURE, PIXEL
 from ingest.proof import json_object
 from ingest.tracking.messages import Sender, documents, within
 
@@ -80,15 +81,17 @@ def routes(intake: Intake, find_key: FindKey) -> APIRouter:
         return Response(status_code=204)
 
     for kind in _TYPES:
-        router.add_api_route(f"/v1/{kind}", single(kind), methods=["POST"])
+        router.add_api_route(f"/v1/{kind}", single(kind), methods=["POST"], responses=_ANSWERS)
     for short, kind in _SHORT.items():
         router.add_api_route(f"/v1/{short}", single(kind), methods=["POST"], include_in_schema=False)
     for path in _BATCHES:
-        router.add_api_route(path, take_batch, methods=["POST"], include_in_schema=path == _BATCHES[0])
+        router.add_api_route(
+            path, take_batch, methods=["POST"], include_in_schema=path == _BATCHES[0], responses=_ANSWERS
+        )
     for path in (*(f"/v1/{name}" for name in (*_TYPES, *_SHORT)), *_BATCHES, *_CONFIGURATIONS):
         router.add_api_route(path, allow, methods=["OPTIONS"], include_in_schema=False)
 
-    @router.get("/pixel/v1/{kind}")
+    @router.get("/pixel/v1/{kind}", response_class=Response, responses={**PICTURE, **LOST_PICTURE})
     async def take_pixel(request: Request) -> Response:
         """Take a `track` or `page` message from the query, and answer a picture of one point whatever becomes of it.
 
@@ -124,6 +127,29 @@ def routes(intake: Intake, find_key: FindKey) -> APIRouter:
         return _json({"server": "UP"}, 200)
 
     return router
+
+
+class Trouble(BaseModel):
+    """An error, as the SDKs read it."""
+
+    code: str
+    message: str
+
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The log has it.", "content": {"application/json": {"schema": {"type": "object"}}}},
+    **{
+        status: {"model": Trouble, "description": description}
+        for status, description in (
+            (400, "This is no message, or not JSON."),
+            (401, "There is no write key, or an unknown one."),
+            (403, "The key may not write events."),
+            (413, "The body is larger than 1 MiB, as it came or decompressed."),
+            (415, "The body is compressed in an unknown way."),
+            (503, "The log cannot be reached, or too much is waiting: send it again after `Retry-After`."),
+        )
+    },
+}
 
 
 async def _take(request: Request, intake: Intake, find_key: FindKey, kind: str | None) -> Response:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from core.errors import InvalidEvent
+from core.problems import OF_CALLBACKS, raises
 from core.raw import RawRoute
 from ingest.account import Account
 from ingest.callback import Accounted, Answer, Callback, Document
@@ -78,15 +79,19 @@ class WeChat(Accounted[WeChatAccount]):
 def routes(intake: Intake, accounts: Mapping[str, WeChatAccount], public_url: str, tokens: Tokens) -> APIRouter:
     """Return the addresses to paste into the platform's console, one for each account; *tokens* are those of our links."""
     platforms = {name: WeChat(name, account, tokens) for name, account in accounts.items()}
-    router = APIRouter(prefix="/collect/wechat", tags=["collecting"], route_class=RawRoute)
+    router = APIRouter(
+        prefix="/collect/wechat", tags=["collecting"], route_class=RawRoute, default_response_class=Response
+    )
 
     @router.get("/{account}")
+    @raises(*OF_CALLBACKS)
     async def check_wechat_address(request: Request) -> Response:
         """Answer the platform's check of the address."""
         callback = await received(request, intake, public_url)
         return respond(Answer(known(platforms, request.path_params["account"]).greeting(callback)))
 
     @router.post("/{account}")
+    @raises(*OF_CALLBACKS, "invalid_xml")
     async def collect_wechat(request: Request) -> Response:
         """Take one callback; `success` means that the log has it."""
         return await take(known(platforms, request.path_params["account"]), request, intake, public_url)

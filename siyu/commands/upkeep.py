@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import text
 
+from api.webhooks import store as webhooks
 from core import analysts, database, quarantine, settings
 from core.errors import SiyuError
 from core.log.port import EVENTS
@@ -124,10 +125,19 @@ def _quarantine(system: System) -> str:
     return "empty"
 
 
+def _webhooks(system: System) -> str:
+    with system.engine.connect() as connection:
+        disabled, dead = webhooks.counts(connection)
+    if disabled or dead:
+        raise SiyuError(f"{disabled} are disabled, {dead} deliveries were given up: siyu webhooks list")
+    return "all of them take what is sent"
+
+
 _EXAMINATIONS: tuple[tuple[str, Callable[[System], str]], ...] = (
     ("database", _database),
     ("schema", _schema),
     ("log", _log),
     ("lag", _lag),
     ("quarantine", _quarantine),
+    ("webhooks", _webhooks),
 )

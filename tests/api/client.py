@@ -1,4 +1,4 @@
-"""A client that asks an application in this process, without a server between them."""
+"""A client that asks an application in this process, without a server between them, and holds it to its OpenAPI document."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,8 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi import FastAPI
 
+from tests import contract
+
 
 class _InProcess(httpx.BaseTransport):
     def __init__(self, app: FastAPI, portal: BlockingPortal) -> None:
@@ -14,7 +16,9 @@ class _InProcess(httpx.BaseTransport):
         self._portal = portal
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        return self._portal.call(self._ask, request)
+        response = self._portal.call(self._ask, request)
+        contract.check(response, request.method, request.url.raw_path.decode().partition("?")[0])
+        return response
 
     async def _ask(self, request: httpx.Request) -> httpx.Response:
         response = await self._transport.handle_async_request(request)

@@ -16,7 +16,7 @@ from core.keys import Scope
 from core.log.postgres import PostgresLog
 from stitcher.deciding import publisher
 from tests.api.client import asking
-from tests.api.world import INDEX, NOW, RULES, World
+from tests.api.world import INDEX, NOW, RULES, SENDER, World
 
 ADMIN = "the secret of the administrator"
 
@@ -38,6 +38,7 @@ def app(engine: Engine) -> FastAPI:
         {"log": lambda: None},
         publish=publisher(PostgresLog(engine, 1)),
         tell=World(engine).tell,
+        sender=SENDER,
         console=Sessions(admin_secret=ADMIN),
         clock=lambda: NOW,
     )

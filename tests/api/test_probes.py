@@ -11,7 +11,7 @@ from core.database import transaction
 from core.errors import Unavailable
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
-from tests.api.world import INDEX, RULES, World
+from tests.api.world import INDEX, RULES, SENDER, World
 
 
 def test_a_process_that_answers_is_alive_whatever_it_needs(anybody: httpx.Client, engine: Engine) -> None:
@@ -32,6 +32,7 @@ def test_ready_is_who_has_all_that_he_needs(engine: Engine) -> None:
             checks,
             publish=lambda _: None,
             tell=World(engine).tell,
+            sender=SENDER,
         )
     ) as anybody:
         answer = anybody.get("/readyz")
@@ -51,6 +52,7 @@ def test_who_is_not_ready_says_what_is_missing(engine: Engine) -> None:
         {"database": lambda: None, "log": fail},
         publish=lambda _: None,
         tell=World(engine).tell,
+        sender=SENDER,
     )
     with asking(app) as anybody:
         answer = anybody.get("/readyz")

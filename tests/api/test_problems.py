@@ -20,7 +20,7 @@ from core.keys import Scope
 from profiles import values
 from profiles.segments import conditions, rulesets
 from tests.api.client import asking
-from tests.api.world import INDEX, NOW, RULES, World
+from tests.api.world import INDEX, NOW, RULES, SENDER, World
 
 # What is asked about segments, conditions among it, and of exports, has fields that may be left out.
 CONDITIONS_AND_WISHES = {
@@ -64,6 +64,43 @@ def test_what_cannot_be_answered_is_a_problem(
 
 def test_a_method_that_is_not_allowed_says_which_are(marketer: httpx.Client) -> None:
     assert marketer.put("/v1/articles").headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language", "title"),
+    [
+        ("", "en", "Not found"),
+        ("zh", "zh", "未找到"),
+        ("zh-Hans-CN, en;q=0.5", "zh", "未找到"),
+        ("en, zh;q=0.9", "en", "Not found"),
+        ("fr, zh;q=0.1", "zh", "未找到"),
+        ("zh;q=0", "en", "Not found"),
+        ("zh;q=nan, *;;;=, \x80", "en", "Not found"),
+    ],
+)
+def test_a_problem_speaks_the_language_that_is_asked_for(
+    accepted: str, language: str, title: str, marketer: httpx.Client
+) -> None:
+    answer = marketer.get(
+        "/v1/people/01234567-89ab-8def-8123-456789abcdef", headers=[(b"accept-language", accepted.encode("latin-1"))]
+    )
+
+    assert problem(answer)["title"] == title
+    assert answer.headers["content-language"] == language
+    assert "Accept-Language" in answer.headers["vary"]
+    assert "this is not an id" in problem(answer)["detail"] or "no person has ever" in problem(answer)["detail"]
+
+
+def test_a_fault_is_told_in_chinese_too_and_points_to_the_same_place(marketer: httpx.Client) -> None:
+    answer = marketer.post("/v1/people/lookup", json={}, headers={"Accept-Language": "zh-CN"})
+
+    [fault] = problem(answer)["errors"]
+    assert fault == {"pointer": "/identifiers", "code": "missing", "detail": "缺少必填内容。（Field required）"}
+
+
+def test_what_cannot_be_stored_is_the_fault_of_who_sends_it(administrator: httpx.Client) -> None:
+    """U+0000, which PostgreSQL has no room for, and a number that no column holds."""
+    assert problem(administrator.get("/v1/leads?owner=a%00b"))["code"] == "unstorable"
 
 
 def test_a_problem_points_at_each_fault_and_repeats_nothing(marketer: httpx.Client) -> None:
@@ -174,12 +211,13 @@ def test_answers_are_private(marketer: httpx.Client) -> None:
 def test_the_openapi_document_says_what_any_error_looks_like(anybody: httpx.Client) -> None:
     document = anybody.get("/openapi.json").json()
 
-    operations = [operation for path in document["paths"].values() for operation in path.values()]
-    reference = "#/components/schemas/Problem"
-    assert all(
-        operation["responses"]["default"]["content"]["application/problem+json"]["schema"] == {"$ref": reference}
-        for operation in operations
-    )
+    reference = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    answers = document["components"]["responses"].values()
+    assert all(answer["content"]["application/problem+json"].items() >= reference.items() for answer in answers)
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert "default" not in operation["responses"]
+            assert "500" in operation["responses"]
     assert document["components"]["schemas"]["Problem"]["properties"].keys() == FIELDS
     assert "HTTPValidationError" not in json.dumps(document)
 
@@ -203,6 +241,8 @@ def test_every_field_that_is_answered_is_promised(anybody: httpx.Client) -> None
         "NotToContact",
         "Tagging",
         "NewKey",
+        "WebhookNew",
+        "WebhookChange",
         "Rotation",
         *CONDITIONS_AND_WISHES,
     }
@@ -224,6 +264,7 @@ def test_a_revoked_key_is_taken_no_longer_than_is_remembered(engine: Engine, wor
         {},
         publish=lambda _: None,
         tell=world.tell,
+        sender=SENDER,
         clock=lambda: time,
     )
     with asking(app, secret) as client:

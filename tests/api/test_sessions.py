@@ -20,7 +20,7 @@ from core.key_uses import KeyUses
 from core.keys import Scope
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
-from tests.api.world import INDEX, NOW, RULES, World
+from tests.api.world import INDEX, NOW, RULES, SENDER, World
 
 HOST = "https://siyu.test"
 OWN = {"Origin": HOST, "Sec-Fetch-Site": "same-origin"}
@@ -49,6 +49,7 @@ class Console:
             {},
             publish=lambda _: None,
             tell=self.world.tell,
+            sender=SENDER,
             console=Sessions(admin_secret=admin_secret),
             used=self.uses.note,
             clock=self.clock,

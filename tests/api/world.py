@@ -8,13 +8,16 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from api.webhooks.sending import Secrets, Sender
 from core import keys
+from core.clock import system_clock
 from core.database import metadata, transaction
 from core.directive import Directive, EventName, Kind
 from core.event import Event, Strength, Trust
 from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.identifier import parse as identifier
 from core.keys import Key, Scope
+from core.outbound import Allowed
 from core.submission import parse
 from profiles import people
 from stitcher import rules
@@ -24,6 +27,9 @@ from stitcher.stitch import stitch
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 INDEX = BlindIndex(b"k" * 32)
 RULES = rules.shipped()
+
+
+SENDER = Sender(Secrets(b"of the tests", system_clock), Allowed.read("127.0.0.1"))
 
 
 @dataclass

@@ -21,7 +21,7 @@ from stitcher.deciding import publisher
 from stitcher.worker import GROUP, Stitcher
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
-from tests.api.world import INDEX, NOW, RULES, World
+from tests.api.world import INDEX, NOW, RULES, SENDER, World
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def log(engine: Engine) -> PostgresLog:
 @pytest.fixture
 def app(engine: Engine, log: PostgresLog, clock: Clock) -> FastAPI:
     find = partial(keys.find, admin_secret=ADMIN)
-    return create(engine, find, INDEX, RULES, {}, publish=publisher(log), tell=World(engine).tell, clock=clock)
+    return create(
+        engine, find, INDEX, RULES, {}, publish=publisher(log), tell=World(engine).tell, sender=SENDER, clock=clock
+    )
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from stitcher import deciding
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
 from tests.api.directives.asked import COOKIE, MAIL, PHONE, A, B, Json, decide, decided, everything, name, parts, told
-from tests.api.world import INDEX, RULES, World, index
+from tests.api.world import INDEX, RULES, SENDER, World, index
 
 # What is decided is done
 
@@ -116,7 +116,17 @@ def test_a_log_that_cannot_be_reached_is_said_to_be(engine: Engine, world: World
         raise Unavailable("the log does not answer")
 
     with asking(
-        create(engine, partial(keys.find, admin_secret=ADMIN), INDEX, RULES, {}, publish=fail, tell=world.tell), ADMIN
+        create(
+            engine,
+            partial(keys.find, admin_secret=ADMIN),
+            INDEX,
+            RULES,
+            {},
+            publish=fail,
+            tell=world.tell,
+            sender=SENDER,
+        ),
+        ADMIN,
     ) as client:
         answer = client.post("/v1/directives", json={"kind": "block", "identifiers": [A], "why": "because"})
 
