@@ -33,7 +33,8 @@ _cookie = SessionCookie()
 class Asker:
     """By what a request is made: a key, or the cookie of the console session that stands for one.
 
-    Who is answered for long (a stream) is asked for his key again now and then.
+    Who is answered for long (a stream) is asked for his key again now and then. That keeps no session awake: nobody may be
+    sitting there any more.
     """
 
     here: Context
@@ -64,9 +65,11 @@ async def asker(
 
 
 @raises("unauthorized", "forbidden", "unavailable", "overloaded")
-async def key(asker: Annotated[Asker, Depends(asker)]) -> Key:
+async def key(here: Here, asker: Annotated[Asker, Depends(asker)]) -> Key:
     """Return the key by which this request is made. Raises `Unauthorized` and `Forbidden`."""
-    return await asker.key()
+    found = await asker.key()
+    here.uses.note_session(found)
+    return found
 
 
 def scopes_needed(route: APIRoute) -> list[frozenset[Scope]]:

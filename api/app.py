@@ -1,6 +1,6 @@
 """The API as an ASGI application: routes, what they stand on, and the border between them and the world."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import anyio
@@ -49,7 +49,7 @@ from core.clock import Clock, system_clock
 from core.console_sessions import Sessions
 from core.errors import Unavailable
 from core.identifier import BlindIndex
-from core.keys import Key
+from core.key_uses import KeyUses
 from core.raw import include
 from profiles import company_intent, description, frequency, intent
 from stitcher.deciding import Publish
@@ -74,7 +74,7 @@ def create(
     company_rules: company_intent.Rules | None = None,
     description_rules: description.Rules | None = None,
     console: Sessions = NO_ADMINISTRATOR,
-    used: Callable[[Key], None] = lambda _: None,
+    uses: KeyUses | None = None,
     clock: Clock = system_clock,
     routers: Sequence[APIRouter] | None = None,
     lifespan: Lifespan[FastAPI] | None = None,
@@ -82,8 +82,8 @@ def create(
     """Return an application that answers from the database of *engine*.
 
     *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
-    events that they tell of others; *sender* sends to webhooks. *console* are the sessions of those who sign in; *used* is told
-    of every use of a key. Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and
+    events that they tell of others; *sender* sends to webhooks. *console* are the sessions of those who sign in; every use of
+    a key is noted in *uses*. Whoever composes other roles hands in the *routers* to serve (all of ours where there are none) and
     what is to happen around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
@@ -92,9 +92,11 @@ def create(
         summary="Who it was, what he did, how he can be reached.",
         lifespan=lifespan,
     )
+    uses = KeyUses(engine, clock) if uses is None else uses
     app.state.context = Context(
         engine=engine,
-        keys=Keys(engine, find_key, console.find, clock, used),
+        keys=Keys(engine, find_key, console.find, clock, uses),
+        uses=uses,
         index=index,
         rules=rules,
         intent_rules=intent.shipped() if intent_rules is None else intent_rules,

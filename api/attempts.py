@@ -1,10 +1,12 @@
 """How often somebody may try to sign in: so many failures from one address, and then he waits."""
 
 from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from core.errors import Limited
+from core.errors import Limited, Unauthorized
 
 FAILURES_MAX = 10
 WINDOW = timedelta(minutes=15)
@@ -17,22 +19,35 @@ class Attempts:
     def __init__(self) -> None:
         self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
 
-    def check(self, address: str, now: datetime) -> None:
-        """Raise `Limited` where there were too many from *address*."""
-        failures = self._failures.get(_network(address), deque())
+    @contextmanager
+    def one_more(self, address: str, now: datetime) -> Iterator[None]:
+        """Raise `Limited` where there were too many from *address*; what ends with `Unauthorized` is one of them.
+
+        It counts while it is tried, so that many at once are no more than one after the other.
+        """
+        failures = self._of(_network(address), now)
+        failures.append(now)
+        is_failure = False
+        try:
+            yield
+        except Unauthorized:
+            is_failure = True
+            raise
+        finally:
+            if not is_failure:
+                failures.remove(now)
+
+    def _of(self, network: str, now: datetime) -> deque[datetime]:
+        failures = self._failures.setdefault(network, deque())
+        self._failures.move_to_end(network)
+        if len(self._failures) > ADDRESSES_MAX:
+            self._failures.popitem(last=False)
         while failures and failures[0] <= now - WINDOW:
             failures.popleft()
         if len(failures) >= FAILURES_MAX:
             wait = failures[0] + WINDOW - now
             raise Limited("too many attempts to sign in from here", max(1, int(wait.total_seconds())))
-
-    def failed(self, address: str, now: datetime) -> None:
-        """Note a failure."""
-        network = _network(address)
-        self._failures.setdefault(network, deque(maxlen=FAILURES_MAX)).append(now)
-        self._failures.move_to_end(network)
-        if len(self._failures) > ADDRESSES_MAX:
-            self._failures.popitem(last=False)
+        return failures
 
 
 def _network(address: str) -> str:

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
 _PLACE = TypeAdapter(int)
 
-Said = Annotated[str | None, Query(max_length=WORD_LENGTH_MAX)]
+Said = Annotated[str | None, Query(max_length=WORD_LENGTH_MAX, pattern="^[^\0]*$")]
 
 
 class LookOut(BaseModel):

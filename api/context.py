@@ -25,6 +25,7 @@ from core.console_sessions import Sessions
 from core.errors import Overloaded
 from core.event import Event
 from core.identifier import BlindIndex, PersonId
+from core.key_uses import KeyUses
 from core.keys import Key
 from profiles import company_intent, description, frequency, intent
 from profiles.description import Describing
@@ -71,6 +72,7 @@ class Context:
     audit: Auditing
     sender: Sender
     attempts: Attempts
+    uses: KeyUses
     sessions: Sessions
     checks: Mapping[str, Check]
     reading: anyio.Semaphore

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine
 
 from api.reading import reading
 from core.clock import Clock
+from core.key_uses import KeyUses
 from core.keys import Key, hashed
 
 KEYS_MAX = 1_000
@@ -22,17 +23,15 @@ FindKey = Callable[[Connection, str, datetime], Key]
 class Keys:
     """Finds keys by *find* and *find_session*, one at a time, and remembers those found for `KEYS_AGE_MAX`.
 
-    Only a hash of what was shown is kept. *used* is told of each use.
+    Only a hash of what was shown is kept. Each use is noted in *uses*.
     """
 
-    def __init__(
-        self, engine: Engine, find: FindKey, find_session: FindKey, clock: Clock, used: Callable[[Key], None]
-    ) -> None:
+    def __init__(self, engine: Engine, find: FindKey, find_session: FindKey, clock: Clock, uses: KeyUses) -> None:
         self._engine = engine
         self._find = find
         self._find_session = find_session
         self._clock = clock
-        self._used = used
+        self._uses = uses
         self._known: OrderedDict[bytes, tuple[datetime, Key]] = OrderedDict()
         self._finding = anyio.Semaphore(1)
 
@@ -53,7 +52,7 @@ class Keys:
         if key is None:
             async with self._finding:
                 key = self._remembered(mark) or await self._found(mark, find, shown)
-        self._used(key)
+        self._uses.note(key)
         return key
 
     def _remembered(self, mark: bytes) -> Key | None:

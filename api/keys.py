@@ -4,10 +4,13 @@ from datetime import timedelta
 from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
+from api import pages
 from api.access import Administrator, anything, look
 from api.context import Here
+from api.pages import Paged
+from api.schemas import Page
 from api.transactions import Administering, AdminSnapshot
 from core import console_sessions, keys
 from core.console_sessions import ConsoleSession
@@ -22,6 +25,8 @@ router = APIRouter(prefix="/v1", tags=["keys"])
 
 Named = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH_MAX, pattern="^[^\0]*$")]
 KeyId = Annotated[str, StringConstraints(max_length=32, pattern="^[0-9a-z]*$")]
+
+_PLACE = TypeAdapter(tuple[AwareDatetime, KeyId])
 
 
 class NewKey(BaseModel):
@@ -88,12 +93,6 @@ class NewKeyOut(KeyOut):
     key: str
 
 
-class KeysOut(BaseModel):
-    """All keys, revoked and expired ones too, the oldest first."""
-
-    data: list[KeyOut]
-
-
 class SessionOut(BaseModel):
     """Somebody who has signed in to the console with a key."""
 
@@ -103,7 +102,7 @@ class SessionOut(BaseModel):
 
 
 class SessionsOut(BaseModel):
-    """Who is signed in with a key, the latest used first."""
+    """Who is signed in with a key, the latest used first: there are not so many that it had pages."""
 
     data: list[SessionOut]
 
@@ -126,9 +125,11 @@ async def me(key: Annotated[Key, Depends(anything)]) -> MeOut:
 
 
 @router.get("/keys")
-def listing(connection: AdminSnapshot) -> KeysOut:
+def listing(connection: AdminSnapshot, asked: Paged) -> Page[KeyOut]:
     """Return all keys, revoked and expired ones too, the oldest first."""
-    return KeysOut(data=[_shown(key) for key in keys.listing(connection)])
+    found = keys.listing(connection, asked.after(_PLACE), asked.limit + 1)
+    kept, following = pages.cut(found, asked.limit, lambda last: (last.created_at, last.id))
+    return asked.answer([_shown(key) for key in kept], following)
 
 
 async def written_down(request: Request, here: Here, key: Administrator) -> None:

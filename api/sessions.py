@@ -13,7 +13,7 @@ from api.access import anything, look
 from api.context import Context, Here
 from api.keys import MeOut, shown_me
 from core import console_sessions, database
-from core.errors import Forbidden, Unauthorized
+from core.errors import Forbidden
 from core.keys import Key
 from core.problems import raises
 
@@ -40,13 +40,8 @@ async def own_page(request: Request) -> None:
 @raises("rate_limited")
 async def attempt(request: Request, here: Here) -> AsyncIterator[None]:
     """Let nobody try keys one after the other. Raises `Limited`."""
-    address = request.client.host if request.client else ""
-    here.attempts.check(address, here.clock())
-    try:
+    with here.attempts.one_more(request.client.host if request.client else "", here.clock()):
         yield
-    except Unauthorized:
-        here.attempts.failed(address, here.clock())
-        raise
 
 
 @router.post("", status_code=201, dependencies=[Depends(own_page), Depends(attempt, scope="function")])

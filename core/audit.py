@@ -25,7 +25,9 @@ audit_table = Table(
     Column("count", BigInteger, comment="rows that were seen; NULL: one answer"),
     Column("session", Text, comment="of the console, by which; NULL: by the key itself"),
     Column("person_id", Uuid(as_uuid=False), comment="at whom; NULL: at several, or at none"),
+    Index("audit_at_idx", "at", "id"),
     Index("audit_key_idx", "key", "id"),
+    Index("audit_what_idx", "what", "id"),
     Index("audit_person_idx", "person_id", "id"),
 )
 

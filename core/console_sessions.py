@@ -22,6 +22,7 @@ from core.keys import Key
 
 IDLE = timedelta(hours=8)
 AGE_MAX = timedelta(days=7)
+SESSIONS_MAX = 100  # of one key: it is one person's, or few people's
 UNKNOWN = "this session is over: sign in again"
 
 session_table = Table(
@@ -50,9 +51,16 @@ class ConsoleSession:
 def begin(connection: Connection, key: Key, secret: str, now: datetime) -> tuple[str, ConsoleSession]:
     """Open a session for who showed the *secret* of *key*; return the value of its cookie, kept nowhere, and the session.
 
-    Those that are past their age are forgotten by the way.
+    Those that are past their age are forgotten by the way, and those of the key beyond `SESSIONS_MAX`, the least used first.
     """
-    connection.execute(delete(session_table).where(session_table.c.opened_at <= now - AGE_MAX))
+    latest = (
+        select(session_table.c.id)
+        .where(session_table.c.key_id == key.id)
+        .order_by(session_table.c.last_used_at.desc(), session_table.c.id)
+        .limit(SESSIONS_MAX - 1)
+    )
+    beyond = (session_table.c.key_id == key.id) & session_table.c.id.not_in(latest)
+    connection.execute(delete(session_table).where((session_table.c.opened_at <= now - AGE_MAX) | beyond))
     cookie = secrets.token_urlsafe(32)
     session = ConsoleSession(secrets.token_hex(8), key.id, now, now)
     connection.execute(

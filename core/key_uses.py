@@ -29,29 +29,34 @@ class KeyUses:
 
     def note(self, key: Key) -> None:
         """Note that *key* is used now."""
-        self._keys[key.id] = now = self._clock()
+        self._keys[key.id] = self._clock()
+
+    def note_session(self, key: Key) -> None:
+        """Note that somebody asks by the session of *key* now, if it is by one."""
         if key.session is not None:
-            self._sessions[key.session] = now
+            self._sessions[key.session] = self._clock()
 
     async def run(self) -> None:
         """Write what was noted once an interval, until cancelled."""
         while True:
             await asyncio.sleep(self._interval_seconds)
-            await asyncio.to_thread(self.write)
+            await self.write()
 
-    def write(self) -> None:
+    async def write(self) -> None:
         """Write what was noted; where the database does not answer, it is noted still."""
         used, self._keys = self._keys, {}
         seen, self._sessions = self._sessions, {}
-        if not used:
-            return
         try:
-            with database.transaction(self._engine) as connection:
-                _write(connection, "api_key", used)
-                _write(connection, "console_session", seen)
+            await asyncio.to_thread(self._write, used, seen)
         except (Unavailable, Contended):
             self._keys, self._sessions = used | self._keys, seen | self._sessions
             _log.warning("keys.uses_unwritten", keys=len(self._keys))
+
+    def _write(self, used: Mapping[str, datetime], seen: Mapping[str, datetime]) -> None:
+        if used or seen:
+            with database.transaction(self._engine) as connection:
+                _write(connection, "api_key", used)
+                _write(connection, "console_session", seen)
 
 
 def _write(connection: Connection, table: str, used: Mapping[str, datetime]) -> None:

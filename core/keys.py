@@ -25,6 +25,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -134,6 +135,10 @@ class Key:
         """Whether the key reaches to *scope*; `admin` reaches everywhere."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether it was revoked, or has expired."""
+        return self.revoked_at is not None or (self.expires_at is not None and self.expires_at <= now)
+
 
 ADMIN = Key("admin", frozenset(Scope), "admin", Trust.SERVER, role=Role.ADMIN, name="SIYU_ADMIN_KEY")
 
@@ -231,9 +236,13 @@ def live(
     return _key(row), [row.hash, *([row.former_hash] if row.former_until and row.former_until > now else [])]
 
 
-def listing(connection: Connection) -> Sequence[Key]:
-    """Return all keys, revoked and expired ones too, the oldest first."""
-    rows = connection.execute(select(key_table).order_by(key_table.c.created_at, key_table.c.id))
+def listing(
+    connection: Connection, after: tuple[datetime, str] | None = None, most: int | None = None
+) -> Sequence[Key]:
+    """Return keys, revoked and expired ones too, the oldest first: up to *most*, from behind the one made *after*, by its id."""
+    place = tuple_(key_table.c.created_at, key_table.c.id)
+    behind = () if after is None else (place > after,)
+    rows = connection.execute(select(key_table).where(*behind).order_by(place).limit(most))
     return [_key(row) for row in rows]
 
 
@@ -257,7 +266,7 @@ def rotate(connection: Connection, key_id: str, grace: timedelta, now: datetime)
     Raises `NotFound`, and `Refused` where the key was revoked or has expired.
     """
     key = found(connection, key_id)
-    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+    if key.is_over(now):
         raise Refused("this key is over: make another one")
     secret = _secret(key.trust)
     connection.execute(

@@ -1,6 +1,9 @@
 """Looks in clear from the command line: written down like those over HTTP, before anything is shown."""
 
 import getpass
+from collections.abc import Mapping
+
+from sqlalchemy import Connection
 
 from core import audit
 from core.audit import Look
@@ -14,9 +17,17 @@ def written_down(system: System, what: str, *, clear: bool, person: str | None =
     *words* say what he asked for, never an identifier in clear; *person* at whom he looks, where it is one.
     """
     if clear:
-        by = Look(system.clock(), f"cli:{user()}", f"siyu {what}", words, person=person)
         with transaction(system.engine) as connection:
-            audit.record(connection, [by])
+            audit.record(connection, [_look(system, what, words, person)])
+
+
+def noted(system: System, connection: Connection, what: str, **words: object) -> None:
+    """Write down, in the transaction in which it is done, that who uses this machine does *what* with keys."""
+    audit.record(connection, [_look(system, what, words)])
+
+
+def _look(system: System, what: str, words: Mapping[str, object], person: str | None = None) -> Look:
+    return Look(system.clock(), f"cli:{user()}", f"siyu {what}", words, person=person)
 
 
 def user() -> str:

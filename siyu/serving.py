@@ -109,7 +109,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
             each.cancel()
         await spool.close()
         await intake.close()
-        await asyncio.to_thread(uses.write)
+        await uses.write()
 
     return api.create(
         system.engine,
@@ -125,7 +125,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         company_rules=system.company_rules,
         description_rules=system.description_rules,
         console=Sessions(timedelta(hours=system.settings.session_idle_hours), _admin_secret(system)),
-        used=uses.note,
+        uses=uses,
         clock=system.clock,
         routers=routers,
         lifespan=lifespan,

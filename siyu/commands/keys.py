@@ -12,7 +12,7 @@ from core.clock import system_clock
 from core.database import transaction
 from core.event import Trust
 from core.keys import GRACE_HOURS_MAX, Key, Role, Scope
-from siyu.looking import user
+from siyu.looking import noted, user
 from siyu.system import opened
 from siyu.terminal import answering, err, out, say, write_json, write_table
 
@@ -68,6 +68,7 @@ def create(
             expires_at=expires,
             by=f"cli:{user()}",
         )
+        noted(system, connection, "keys create", key_id=key.id)
     _write_secret(secret, key, as_json=as_json)
 
 
@@ -88,6 +89,7 @@ def revoke(key_id: KeyId) -> None:
     """Revoke a key for good; running services notice within ten seconds."""
     with opened() as system, answering(), transaction(system.engine) as connection:
         keys.revoke(connection, key_id, system.clock())
+        noted(system, connection, "keys revoke", key_id=key_id)
 
 
 @app.command()
@@ -101,6 +103,7 @@ def rotate(
     """Give a key another secret, which is shown this once."""
     with opened() as system, answering(), transaction(system.engine) as connection:
         secret, key = keys.rotate(connection, key_id, timedelta(hours=grace_hours), system.clock())
+        noted(system, connection, "keys rotate", key_id=key_id)
     _write_secret(secret, key, as_json=as_json)
 
 

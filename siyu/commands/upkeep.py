@@ -1,18 +1,21 @@
 """`siyu db`, `siyu config`, `siyu doctor`: is everything as it should be?"""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 from sqlalchemy import text
 
 from api.webhooks import store as webhooks
-from core import analysts, database, quarantine, settings
+from core import analysts, database, keys, quarantine, settings
 from core.errors import SiyuError
 from core.log.port import EVENTS
 from siyu.system import System, opened
 from siyu.terminal import Exit, out, say, write_json, write_table
 from stitcher.worker import GROUP
+
+_UNUSED = timedelta(days=90)
 
 db = typer.Typer(help="The database schema.", no_args_is_help=True)
 config = typer.Typer(help="The settings in force.", no_args_is_help=True)
@@ -133,6 +136,15 @@ def _webhooks(system: System) -> str:
     return "all of them take what is sent"
 
 
+def _keys(system: System) -> str:
+    """A key that nobody uses is no fault, but one to revoke."""
+    now = system.clock()
+    with system.engine.connect() as connection:
+        good = [key for key in keys.listing(connection) if not key.is_over(now)]
+    unused = [key for key in good if max(filter(None, (key.created_at, key.last_used_at)), default=now) < now - _UNUSED]
+    return f"{len(good)} are good, {len(unused)} of them not used for {_UNUSED.days} days: siyu keys list"
+
+
 _EXAMINATIONS: tuple[tuple[str, Callable[[System], str]], ...] = (
     ("database", _database),
     ("schema", _schema),
@@ -140,4 +152,5 @@ _EXAMINATIONS: tuple[tuple[str, Callable[[System], str]], ...] = (
     ("lag", _lag),
     ("quarantine", _quarantine),
     ("webhooks", _webhooks),
+    ("keys", _keys),
 )

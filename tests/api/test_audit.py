@@ -150,6 +150,19 @@ def test_of_a_long_address_only_the_beginning_is_kept(sales: httpx.Client, admin
     assert {len(said) for said in look["filters"].values()} == {WORD_LENGTH_MAX}
 
 
+def test_words_that_no_text_can_hold_are_written_down_or_refused(
+    sales: httpx.Client, administrator: httpx.Client
+) -> None:
+    assert sales.get("/v1/reviews?x=%00%FF&%00=y").status_code == 200
+    assert looks_of(administrator)[0]["filters"] == {"x": "\0\ufffd", "\0": "y"}
+    for name in ("key", "what", "person", "from", "to", "cursor"):
+        assert administrator.get("/v1/audit", params={name: "\0"}).status_code in (400, 422)
+    assert (
+        administrator.get("/v1/keys", params={"cursor": "WyIyMDI2LTAxLTAxVDAwOjAwOjAwWiIsICJcdTAwMDAiXQ"}).status_code
+        == 400
+    )
+
+
 def test_what_cannot_be_written_down_is_not_answered(
     sales: httpx.Client, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

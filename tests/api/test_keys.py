@@ -7,7 +7,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
-from core.database import transaction
+from core.database import metadata, transaction
 from core.keys import SCOPES, Role, Scope
 from tests.api.client import asking
 from tests.api.world import NOW, World
@@ -44,8 +44,25 @@ def test_a_secret_is_shown_once(engine: Engine, administrator: httpx.Client) -> 
     (only,) = listed.json()["data"]
     assert only == {name: value for name, value in key.items() if name != "key"}
     assert key["key"] not in listed.text
+
+
+def test_no_table_keeps_a_secret_whoever_tries_again(engine: Engine, administrator: httpx.Client) -> None:
+    """Answers that are kept for those who send a request twice must not be these."""
+    again = {"Idempotency-Key": "once"}
+    made_ = administrator.post("/v1/keys", json={"name": "n", "role": "viewer"}, headers=again).json()
+    rotated = administrator.post(f"/v1/keys/{made_['id']}/rotate", json={}, headers=again).json()
+    cookie = administrator.post("/v1/session", json={"key": rotated["key"]}, headers=again).headers["set-cookie"]
+
     with transaction(engine) as connection:
-        assert key["key"] not in str(connection.execute(text("SELECT api_key, audit FROM api_key, audit")).all())
+        rows = [
+            row
+            for table in metadata.tables
+            for row in connection.execute(text(f'SELECT row_to_json(t)::text FROM "{table}" AS t')).scalars()
+        ]
+    value = cookie.partition("=")[2].partition(";")[0]
+    assert len(value) > 40
+    for secret in (made_["key"], rotated["key"], value):
+        assert not [row for row in rows if secret in row or secret.encode().hex() in row]
 
 
 NO_KEYS: list[tuple[dict[str, Any], str]] = [

@@ -32,6 +32,7 @@ USER, KIOSK = "user_id:secret-user", "device_id@oaid:secret-kiosk"
 SECRETS = ["13912345678", "secretly@example.com", "oSecretOpenId", "secret-user", "secret-kiosk", "韩梅梅梅"]
 ARTICLE = {"id": "a-1", "title": "秋季选型指南"}
 READERS = {"kind": "read"}
+NOBODY = "00000000-0000-4000-8000-000000000000"
 BANDS = [{"name": "reader", "when": READERS}]
 MASKED = sorted(frozenset(Scope) - {Scope.ADMIN, Scope.PEOPLE_READ_PII})
 
@@ -55,7 +56,7 @@ class Lived:
         names = {**self.names, "name": place, "job_id": self.jobs.get(key.id, "")}
         if path.startswith("/v1/people") and path.endswith("{name}"):
             names["name"] = "vip"
-        url = re.sub(r"\{(\w+)(:\w+)?\}", lambda found: names[found[1]], path)
+        url = re.sub(r"\{(\w+)(:\w+)?\}", lambda found: names.get(found[1], NOBODY), path)
         headers = {"Last-Event-ID": "no place"} if name in ENDLESS else {}
         return client.request(method, url, json=self.bodies.get(name), params=self.queries.get(name), headers=headers)
 
@@ -84,6 +85,8 @@ class Lived:
             "POST /v1/segments/preview": {"when": READERS},
             "PUT /v1/segments/{name}": {"when": READERS},
             "POST /v1/session": {"key": "unheard"},
+            "POST /v1/webhooks": {"url": "http://127.0.0.1:2/hook"},
+            "PATCH /v1/webhooks/{webhook_id}": {"description": "ours"},
             "POST /v1/stages": {"name": "more", "kind": "stages", "bands": BANDS},
             "POST /v1/stages/simulate": {"name": "more", "kind": "stages", "bands": BANDS},
             "PUT /v1/stages/{name}": {"bands": BANDS},
@@ -129,6 +132,7 @@ def lived(world: World, administrator: httpx.Client) -> Lived:
     for name in ("segments", "stages"):  # each called as the part of the address under which it stands
         asked = {"when": READERS} if name == "segments" else {"kind": "stages", "bands": BANDS}
         assert administrator.post(f"/v1/{name}", json={"name": name, **asked}).status_code == 201
+    webhook = administrator.post("/v1/webhooks", json={"url": "http://127.0.0.1:1/hook"}).json()
     Watch(world.engine, Rules(intent.shipped(), traits.shipped()), clock=lambda: NOW).drain()
     names = {
         "person_id": person,
@@ -137,8 +141,7 @@ def lived(world: World, administrator: httpx.Client) -> Lived:
         "lead_id": lead["id"],
         "directive_id": administrator.get("/v1/directives").json()["data"][0]["id"],
         "identifier_id": blocked[0]["id"],
-        "key_id": "unheard",
-        "session_id": "unheard",
+        "webhook_id": webhook["id"],
     }
     return Lived(world, names, {each: index(each) for each in (PHONE, MAIL, USER)})
 

@@ -1,6 +1,8 @@
 """Console sessions: signing in with a key, what the cookie is good for, and what pages of others can do with it."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -9,13 +11,14 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
+from api.access import Asker
 from api.app import create
 from api.attempts import ADDRESSES_MAX, FAILURES_MAX, WINDOW, Attempts
 from api.keyring import KEYS_AGE_MAX
 from core import keys
-from core.console_sessions import AGE_MAX, IDLE, Sessions
+from core.console_sessions import AGE_MAX, IDLE, SESSIONS_MAX, Sessions
 from core.database import transaction
-from core.errors import Limited
+from core.errors import Limited, Unauthorized
 from core.key_uses import KeyUses
 from core.keys import Scope
 from tests.api.client import asking
@@ -51,7 +54,7 @@ class Console:
             tell=self.world.tell,
             sender=SENDER,
             console=Sessions(admin_secret=admin_secret),
-            used=self.uses.note,
+            uses=self.uses,
             clock=self.clock,
         )
 
@@ -175,9 +178,24 @@ def test_a_session_that_is_not_used_is_over(console: Console, browser: httpx.Cli
     for _ in range(3):
         console.pass_by(IDLE - timedelta(minutes=2))
         assert browser.get("/v1/keys").status_code == 200
-        console.uses.write()
+        asyncio.run(console.uses.write())
     console.pass_by(IDLE)
 
+    assert browser.get("/v1/keys").status_code == 401
+
+
+def test_a_stream_that_nobody_watches_keeps_no_session_awake(console: Console, browser: httpx.Client) -> None:
+    """Who is answered for long is asked for his key again and again."""
+    signed_in(browser, ADMIN)
+    asker = Asker(console.app.state.context, None, browser.cookies["__Host-siyu"], is_from_elsewhere=False)
+
+    console.pass_by(IDLE / 2)
+    assert asyncio.run(asker.key()).id == "admin"
+    asyncio.run(console.uses.write())
+    console.pass_by(IDLE / 2)
+
+    with pytest.raises(Unauthorized):
+        asyncio.run(asker.key())
     assert browser.get("/v1/keys").status_code == 401
 
 
@@ -187,7 +205,7 @@ def test_no_session_is_older_than_a_week(console: Console, browser: httpx.Client
     while console.now < NOW + AGE_MAX - timedelta(hours=6):
         console.pass_by(timedelta(hours=6))
         assert browser.get("/v1/keys").status_code == 200
-        console.uses.write()
+        asyncio.run(console.uses.write())
     console.pass_by(timedelta(hours=6))
 
     assert browser.get("/v1/keys").status_code == 401
@@ -371,18 +389,58 @@ def test_who_guesses_has_to_wait_and_others_have_not(console: Console, browser: 
     signed_in(browser, ADMIN)
 
 
+def fail(attempts: Attempts, address: str) -> None:
+    with suppress(Unauthorized), attempts.one_more(address, NOW):
+        raise Unauthorized("unknown")
+
+
 def test_attempts_are_counted_by_network_and_forgotten_where_there_are_too_many() -> None:
     attempts = Attempts()
     for number in range(FAILURES_MAX):
-        attempts.failed(f"2001:db8::{number:x}", NOW)
-        attempts.failed("::ffff:192.0.2.1", NOW)
+        fail(attempts, f"2001:db8::{number:x}")
+        fail(attempts, "::ffff:192.0.2.1")
 
-    with pytest.raises(Limited):
-        attempts.check("2001:db8::ffff", NOW)
-    with pytest.raises(Limited):
-        attempts.check("::ffff:192.0.2.1", NOW)
+    for address in ("2001:db8::ffff", "::ffff:192.0.2.1"):
+        with pytest.raises(Limited), attempts.one_more(address, NOW):
+            pass
     for address in ("2001:db8:0:1::1", "::ffff:192.0.2.2", "", "testclient"):
-        attempts.check(address, NOW)
+        with attempts.one_more(address, NOW):
+            pass
     for number in range(ADDRESSES_MAX):
-        attempts.failed(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", NOW)
-    attempts.check("2001:db8::ffff", NOW)
+        fail(attempts, f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+    with attempts.one_more("2001:db8::ffff", NOW):
+        pass
+
+
+def test_many_who_guess_at_once_are_no_more_than_one_after_the_other() -> None:
+    attempts = Attempts()
+    with ExitStack() as guessing:
+        for _ in range(FAILURES_MAX):
+            guessing.enter_context(attempts.one_more("192.0.2.1", NOW))
+        with pytest.raises(Limited):
+            guessing.enter_context(attempts.one_more("192.0.2.1", NOW))
+
+    with attempts.one_more("192.0.2.1", NOW):  # none of them failed
+        pass
+
+
+def test_of_very_many_sessions_of_a_key_the_latest_stay(console: Console) -> None:
+    with asking(console.app, at=HOST) as browser, asking(console.app, ADMIN) as administrator:
+        oldest = signed_in(browser, ADMIN).json()
+        browser.cookies.clear()
+        console.now += timedelta(minutes=1)
+        with transaction(console.engine) as connection:
+            connection.execute(
+                text(
+                    "INSERT INTO console_session (id, hash, key_id, proof, opened_at, last_used_at)"
+                    " SELECT 's' || n, int4send(n), 'admin', '', :now, :now FROM generate_series(1, :most) AS n"
+                ),
+                {"now": console.now, "most": SESSIONS_MAX},
+            )
+        console.now += timedelta(minutes=1)
+        newest = signed_in(browser, ADMIN).json()
+
+        listed = administrator.get("/v1/keys/admin/sessions").json()["data"]
+    assert len(listed) == SESSIONS_MAX
+    assert listed[0]["id"] == newest["session"]
+    assert oldest["session"] not in [each["id"] for each in listed]

@@ -1,5 +1,6 @@
 """Who may send and ask: a key is shown once, found by its secret alone, and gone once it is revoked."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -270,10 +271,10 @@ def test_a_key_is_used_as_late_as_it_was_last_noted(engine: Engine) -> None:
     for minute in range(3):
         time = NOW + timedelta(minutes=minute)
         uses.note(key)
-    uses.write()
+    asyncio.run(uses.write())
     elsewhere.note(key)
-    elsewhere.write()
-    uses.write()
+    asyncio.run(elsewhere.write())
+    asyncio.run(uses.write())
 
     with transaction(engine) as connection:
         used = {each.id: each.last_used_at for each in keys.listing(connection)}

@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, make_url, text
 
 import siyu.tables  # noqa: F401 - the metadata is whole only then
-from core import database
+from core import database, keys
 from core.database import connect, metadata, schema_version, transaction, upgrade
 
 ROOT = Path(__file__).parent.parent.parent
@@ -120,6 +120,29 @@ def test_processes_that_upgrade_at_once_do_each_other_no_harm(empty: Engine) -> 
 
     assert [process.returncode for process in upgrading] == [0, 0]
     assert differences(empty) == []
+
+
+def test_a_key_of_a_browser_keeps_what_it_may_have_and_the_others_all(empty: Engine) -> None:
+    with transaction(empty) as connection:
+        command.upgrade(database._alembic(connection), "0012")
+        connection.execute(
+            text(
+                "INSERT INTO api_key (id, hash, scopes, source, trust, created_at) VALUES"
+                " ('h5', '1', '{events:write,people:read,admin}', 'pages', 'browser', now()),"
+                " ('bi', '2', '{people:read}', 'bi', 'browser', now()),"
+                " ('hq', '3', '{events:write,people:read}', 'shop', 'server', now())"
+            )
+        )
+
+    upgrade(empty)
+
+    with transaction(empty) as connection:
+        kept = {key.id: ({*key.scopes}, key.name) for key in keys.listing(connection)}
+    assert kept == {
+        "h5": ({"events:write"}, "pages"),
+        "bi": (set(), "bi"),
+        "hq": ({"events:write", "people:read"}, "shop"),
+    }
 
 
 def test_every_migration_can_be_taken_back(empty: Engine) -> None:

@@ -185,7 +185,7 @@ def test_everything_in_one_process_survives_being_killed_with_its_own_database(
             assert siyu("ingest", sample, "--wait").returncode == 0
 
         assert ids(exported(siyu)) == ids(undisturbed)
-        assert [row["ok"] for row in siyu.rows("doctor", "--json")] == [True] * 6
+        assert [row["ok"] for row in siyu.rows("doctor", "--json")] == [True] * 7
         # The killed one must not keep the server up for ever.
         wait_until(lambda: not (tmp_path / "data" / "postgres" / "postmaster.pid").exists(), 10)
 

@@ -57,14 +57,18 @@ def upgrade() -> None:
     op.create_index("console_session_key_idx", "console_session", ["key_id"])
     op.add_column("audit", sa.Column("session", sa.Text, comment="of the console, by which; NULL: by the key itself"))
     op.add_column("audit", sa.Column("person_id", sa.Uuid, comment="at whom; NULL: at several, or at none"))
+    op.create_index("audit_at_idx", "audit", ["at", "id"])
     op.create_index("audit_key_idx", "audit", ["key", "id"])
+    op.create_index("audit_what_idx", "audit", ["what", "id"])
     op.create_index("audit_person_idx", "audit", ["person_id", "id"])
 
 
 def downgrade() -> None:
     """Take this revision back: sessions are over, and what keys had besides scopes is forgotten."""
     op.drop_index("audit_person_idx", "audit")
+    op.drop_index("audit_what_idx", "audit")
     op.drop_index("audit_key_idx", "audit")
+    op.drop_index("audit_at_idx", "audit")
     op.drop_column("audit", "person_id")
     op.drop_column("audit", "session")
     op.drop_table("console_session")
