@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 
 from api import (
     articles,
+    asyncapi,
     audits,
     behaviour,
     companies,
@@ -149,6 +150,7 @@ def answering() -> list[APIRouter]:
         stream.router,
         webhooks.router,
         probes.router,
+        asyncapi.router,
     ]
 
 

@@ -2,21 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, get_args
+from typing import Annotated
 
 from fastapi import Query
 
+from api.announced import NAMES
 from api.context import Here
 from api.feed import Told
 from api.members import Members
 from core.errors import InvalidEvent
 from core.event import Word
 from core.problems import raises
-from stitcher import difference
-
-NAMES = frozenset(
-    {*get_args(difference.Kind), "profile.updated", "segment.membership", "stage.changed", "intent.alert"}
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ class Feed:
             if outbox.trimmed(connection) > place.cursor or place.cursor.xid > latest.xid:
                 return None, Place(latest)
             rows = outbox.read(connection, place.cursor, READ_ROWS_MAX)
-        return _said(rows, place.cursor), Place(latest)
+        return _said(rows), Place(latest)
 
     def _latest(self) -> Cursor:
         with reading(self._engine) as connection:
@@ -193,7 +193,7 @@ class Feed:
                 with Session(self._engine, outbox.CHANNEL) as session:
                     for since, rows in self._follow_outbox(session, cursor, stop):
                         cursor = rows[-1].cursor if rows else since
-                        loop.call_soon_threadsafe(self._hold, stop, since, _said(rows, since))
+                        loop.call_soon_threadsafe(self._hold, stop, since, _said(rows))
             except Unavailable as error:
                 _log.warning("feed.unavailable", reason=str(error))
                 stop.wait(RETRY_SECONDS)
@@ -231,15 +231,14 @@ class Feed:
         self._news = asyncio.Event()
 
 
-def _said(rows: Sequence[Row], since: Cursor) -> Sequence[_Said]:
-    """Write *rows*, the next ones behind *since*, out."""
+def _said(rows: Sequence[Row]) -> Sequence[_Said]:
+    """Write *rows* out. The places within a row are the same for whoever reads it, from wherever he has come."""
     said = []
     for row in rows:
-        last = len(row.announcements)
+        last, before = len(row.announcements), Cursor(row.cursor.xid, row.cursor.id - 1)
         told = [
-            Told.of(Place(since, number) if number < last else Place(row.cursor), announcement)
+            Told.of(Place(before, number) if number < last else Place(row.cursor), announcement)
             for number, announcement in enumerate(row.announcements, 1)
         ]
         said.append(_Said(row.cursor, told))
-        since = row.cursor
     return said

@@ -14,7 +14,7 @@ from core.key_uses import KeyUses
 from core.keys import Key, hashed
 
 KEYS_MAX = 1_000
-KEYS_AGE_MAX = timedelta(seconds=10)  # for so long a key that was revoked, or a session that ended, may still be taken
+KEYS_AGE_MAX = timedelta(seconds=5)  # for so long a key that was revoked, or a session that ended, may still be taken
 
 FindKey = Callable[[Connection, str, datetime], Key]
 """Returns the key that a secret opens, or that the session of a cookie stands for, at a time; raises `Unauthorized`."""

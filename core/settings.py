@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from core.errors import InvalidSetting
+from core.log.port import PARTITIONS
 
 PREFIX = "SIYU_"
 # Read by the tests and scripts of the project, not by the program.
@@ -29,7 +30,7 @@ class Settings(BaseSettings):
     )
     database_url: Annotated[SecretStr | None, Field(description="a PostgreSQL by URL; unset: embedded")] = None
     log_url: Annotated[str, Field(description="`postgres:` or `kafka://host:9092,host2:9092`")] = "postgres:"
-    log_partitions: Annotated[int, Field(ge=1, le=1_024, description="of topics that are made")] = 4
+    log_partitions: Annotated[int, Field(ge=1, le=1_024, description="of topics that are made")] = PARTITIONS
     log_replication: Annotated[int, Field(ge=-1, description="of topics that are made in Kafka; -1: the broker's")] = -1
     secret_key: Annotated[SecretStr | None, Field(description="from which ids are derived; unset: made, and kept")] = (
         None

@@ -1,16 +1,20 @@
 """The intake: documents go in, and what comes out is in the log, as events or in quarantine, before anybody is answered."""
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 
+from core import cloudevents
 from core.clock import Clock
 from core.errors import InvalidEvent
 from core.event import Trust
+from core.identifier import uuid8
 from core.keys import Key, Scope
-from core.log.port import Record
+from core.log.port import QUARANTINE, Record
 from core.metrics import EVENTS_ACCEPTED
 from ingest.commit import GroupCommit
 from ingest.receive import Receiver
@@ -87,7 +91,7 @@ class Intake:
 
         Of what cannot be written as JSON *content*, with which it came, is kept instead.
         """
-        await self.quarantine.put([_record(each, source, content) for each in refused])
+        await self.quarantine.put([_record(each, source, content, self.clock()) for each in refused])
 
     async def close(self) -> None:
         """Take nothing more, and return when all that was taken is answered."""
@@ -100,14 +104,22 @@ def sender(source: str, trust: Trust = Trust.SERVER) -> Key:
     return Key(source, frozenset({Scope.EVENTS_WRITE}), source, trust)
 
 
-def _record(refused: Refusal, source: str, content: bytes) -> Record:
-    headers = {
-        "source": source,
-        "code": refused.code,
-        "detail": refused.detail,
-        "content-type": "application/octet-stream",
-    }
-    return Record(source, _written(refused.document) or content, headers)
+def _record(refused: Refusal, source: str, content: bytes, now: datetime) -> Record:
+    written = _written(refused.document)
+    value = written or content
+    # By what it is, so that what a platform sends again and again is one and the same, however often it is refused.
+    named = f"{source}\0{refused.code}\0".encode()
+    headers = cloudevents.attributes(
+        uuid8(hashlib.sha256(named + value).digest()),
+        QUARANTINE,
+        now,
+        source,
+        cloudevents.sender(source),
+        "application/octet-stream" if value is content or isinstance(refused.document, bytes) else cloudevents.JSON,
+        code=refused.code,
+        detail=refused.detail,
+    )
+    return Record(source, value, headers)
 
 
 def _written(document: object) -> bytes | None:

@@ -1,9 +1,8 @@
 """What a sender wrote becomes an event, and the record by which the log keeps it. Nothing here reads or writes."""
 
 from collections.abc import Mapping
-from functools import lru_cache
-from urllib.parse import quote
 
+from core import cloudevents
 from core.channel import UNDECLARED, Declarations
 from core.clock import Clock
 from core.errors import InvalidEvent
@@ -79,22 +78,6 @@ class Receiver:
         best = best_mention(event, self.namespaces)
         uid = event.uid
         key = self._index(best.identifier) if best else uid
-        return Record(key, value, _attributes(event, uid, key))
-
-
-def _attributes(event: Event, uid: str, key: str) -> Mapping[str, str]:
-    """The attributes of CloudEvents. None of them names a person to those who have not the key of the blind index."""
-    return {
-        "ce_id": uid,
-        "ce_source": _source_uri(event.source),
-        "ce_type": EVENTS,
-        "ce_specversion": "1.0",
-        "ce_time": event.occurred_at.isoformat(),
-        "ce_subject": key,
-        "content-type": "application/json",
-    }
-
-
-@lru_cache(maxsize=1_024)
-def _source_uri(source: str) -> str:
-    return f"/siyu/{quote(source, safe='')}"
+        # No header names a person to those who have not the key of the blind index.
+        headers = cloudevents.attributes(uid, EVENTS, event.occurred_at, key, cloudevents.sender(event.source))
+        return Record(key, value, headers)

@@ -8,10 +8,11 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from core.identifier import IdentifierId, PersonId
+from core.identifier import BlindIndex, IdentifierId, PersonId
 from core.log.port import PROFILE_UPDATED
 from core.outbox import Announcement
-from profiles import articles, rereading, summaries, summary, timeline, touches
+from profiles import articles, consented, rereading, summaries, summary, timeline, touches
+from profiles.consented import Said
 from profiles.segments import store as membership
 from profiles.touchpoint import Touchpoint
 
@@ -28,6 +29,7 @@ class Update:
     merged_from: tuple[PersonId, ...] = ()
     split: bool = False
     cause: list[str] = field(default_factory=list)
+    consents: list[Said] = field(default_factory=list)
     otherwise: Reason = "event"
 
     @property
@@ -67,7 +69,9 @@ def replace(connection: Connection, before: Sequence[Touchpoint], after: Sequenc
     membership.recheck_now(connection, concerned | touches.claimants(connection, links))
 
 
-def updates(touchpoints: Sequence[Touchpoint], person: Mapping[IdentifierId, PersonId]) -> dict[PersonId, Update]:
+def updates(
+    touchpoints: Sequence[Touchpoint], person: Mapping[IdentifierId, PersonId], index: BlindIndex
+) -> dict[PersonId, Update]:
     """Return what *touchpoints* change of whose profile, given whose each anchor is."""
     found: dict[PersonId, Update] = defaultdict(Update)
     for touchpoint in touchpoints:
@@ -76,15 +80,17 @@ def updates(touchpoints: Sequence[Touchpoint], person: Mapping[IdentifierId, Per
             update.changed |= parts(touchpoint)
             if len(update.cause) < CAUSES_MAX:
                 update.cause.append(touchpoint.event.id)
+            if said := consented.said(touchpoint, index):
+                update.consents.append(said)
     return found
 
 
 def announcements(
     found: Mapping[PersonId, Update], versions: Mapping[PersonId, int], now: datetime
 ) -> list[Announcement]:
-    """Return the `profile.updated` of everybody in *found*, by person."""
+    """Return the `profile.updated` of everybody in *found*, by person, and then what they said of consent."""
     as_of = summary.stamp(now)
-    return [
+    told = [
         Announcement(
             topic=PROFILE_UPDATED,
             key=person,
@@ -102,6 +108,11 @@ def announcements(
             },
         )
         for person, update in sorted(found.items())
+    ]
+    return told + [
+        consented.announcement(person, versions[person], said, now)
+        for person, update in sorted(found.items())
+        for said in update.consents
     ]
 
 

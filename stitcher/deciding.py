@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Engine
 
+from core import cloudevents
 from core import directive as language
 from core.database import transaction
 from core.directive import Directive
@@ -38,15 +39,7 @@ def publisher(log: Log) -> Publish:
 
 
 def _append(log: Log, directive: Directive) -> None:
-    headers = {
-        "ce_id": directive.id,
-        "ce_source": "/siyu",
-        "ce_type": DIRECTIVES,
-        "ce_specversion": "1.0",
-        "ce_time": directive.decided_at.isoformat(),
-        "ce_subject": _KEY,
-        "content-type": "application/json",
-    }
+    headers = cloudevents.attributes(directive.id, DIRECTIVES, directive.decided_at, _KEY)
     log.append(DIRECTIVES, [Record(_KEY, language.encode(directive), headers)])
 
 

@@ -8,17 +8,22 @@ from core.quarantine import Quarantined
 
 
 def quarantined(batch: Sequence[Stored], now: datetime) -> Sequence[Quarantined]:
-    """Return the rows of *batch*; the source and the reason are in the headers of each record."""
+    """Return the rows of *batch*; the source (the key) and the reason are in the headers of each record."""
     return [
         Quarantined(
             stored.topic,
             stored.partition,
             stored.position,
-            stored.record.headers.get("code", "unknown"),
-            f"{stored.record.headers.get('source', '')}: {stored.record.headers.get('detail', '')}",
+            _said(stored, "code") or "unknown",
+            f"{stored.record.key}: {_said(stored, 'detail')}",
             stored.record.key,
             stored.record.value,
             now,
         )
         for stored in batch
     ]
+
+
+def _said(stored: Stored, name: str) -> str:
+    # Records of before they were CloudEvents have the bare name.
+    return stored.record.headers.get(f"ce_{name}") or stored.record.headers.get(name, "")

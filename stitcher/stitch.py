@@ -15,7 +15,7 @@ from core import metrics
 from core.errors import Contended
 from core.event import Event, EventUid
 from core.identifier import BlindIndex, Identifier, IdentifierId, PersonId
-from profiles import record, rereading, timeline
+from profiles import consented, record, rereading, timeline
 from profiles.people import Standing
 from profiles.record import Update
 from profiles.touchpoint import Touchpoint
@@ -64,6 +64,13 @@ class Settlement:
         sizes = Counter(person for person in self.partition.person.values() if person in changed)
         return {person for person, size in sizes.items() if size >= most}
 
+    def whose(self, touchpoint: Touchpoint) -> PersonId | None:
+        """Return whose a touchpoint is, or last was; `None` where it stands nowhere."""
+        if touchpoint.anchor is None:
+            return None
+        was = self.region.members.get(touchpoint.anchor)
+        return self.partition.person.get(touchpoint.anchor) or (was.person_id if was else None)
+
     def _stood(self, node_id: IdentifierId, standing: Standing) -> bool:
         member = self.region.members.get(node_id)
         return member is not None and member.standing is standing
@@ -96,7 +103,7 @@ def stitch(
         with metrics.timed("write profiles"):
             record.record(connection, touchpoints, settlement.evidence.nodes.keys() - region.members.keys())
         with metrics.timed("announce"):
-            updates = record.updates(touchpoints, partition.person)
+            updates = record.updates(touchpoints, partition.person, index)
             _announce(connection, settlement, updates, Causes(touchpoints, region.members, partition), now)
     if otherwise:
         read_again(connection, otherwise, (), rules, index, now, min(event.id for event in new.values()))
@@ -142,7 +149,7 @@ def read_again(
     correction = store.stated(connection, named, reading, rules, index)
     settlement = _settle(connection, correction, rules, index, store.closed_around(connection, named))
     store.write(connection, settlement.region, settlement.evidence, settlement.partition)
-    updates = _updates(moved, settlement)
+    updates = _updates(moved, settlement, index, cause)
     _announce(connection, settlement, updates, Causes((), settlement.region.members, settlement.partition, cause), now)
     return settlement
 
@@ -190,20 +197,26 @@ def _announce(
     announce(connection, updates, settlement.difference, settlement.region.members, causes, now)
 
 
-def _updates(moved: Iterable[tuple[Touchpoint, Touchpoint]], settlement: Settlement) -> dict[PersonId, Update]:
-    """Return what is another of whose profile when touchpoints stand elsewhere than before."""
+def _updates(
+    moved: Iterable[tuple[Touchpoint, Touchpoint]], settlement: Settlement, index: BlindIndex, cause: str
+) -> dict[PersonId, Update]:
+    """Return what is another of whose profile when touchpoints stand elsewhere than before, because of *cause*."""
     updates: dict[PersonId, Update] = {}
     living = set(settlement.partition.person.values())
     difference = settlement.difference
     for person in {*difference.people, *(change.person for change in difference.changes)}:
         updates[person] = Update(otherwise="manual")
     for old, new in moved:
-        for touchpoint in (old, new) if (old.anchor, old.void) != (new.anchor, new.void) else ():
-            if touchpoint.anchor is not None:
-                was = settlement.region.members.get(touchpoint.anchor)
-                whose = settlement.partition.person.get(touchpoint.anchor) or (was.person_id if was else None)
-                if whose in living:
-                    updates.setdefault(whose, Update(otherwise="manual")).changed |= record.parts(touchpoint)
+        if (old.anchor, old.void) == (new.anchor, new.void):
+            continue
+        before, after = settlement.whose(old), settlement.whose(new)
+        for touchpoint, whose in ((old, before), (new, after)):
+            if whose in living:
+                update = updates.setdefault(whose, Update(otherwise="manual"))
+                update.changed |= record.parts(touchpoint)
+                said = consented.said(touchpoint, index, cause, retracted=touchpoint is old)
+                if said and before != after:
+                    update.consents.append(said)
     return updates
 
 

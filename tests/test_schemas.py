@@ -8,12 +8,15 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from sqlalchemy import Engine, text
 
+from api import asyncapi
+from api.announced import EXAMPLES
+from api.app import VERSION
 from core.database import transaction
 from core.errors import InvalidEvent
 from core.event import TYPES, encode
-from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
+from core.log.port import CONSENT_CHANGED, IDENTITY_CHANGED, PROFILE_UPDATED, TOPICS
 from scripts import errors
-from scripts.schemas import FOLDER, OPENAPI, openapi, schemas, written
+from scripts.schemas import ASYNCAPI, FOLDER, OPENAPI, openapi, schemas, written
 from tests.api.world import World
 from tests.conftest import ROOT
 
@@ -52,6 +55,15 @@ def test_a_schema_is_committed_as_the_code_has_it(name: str) -> None:
 
 def test_the_routes_are_described_as_the_code_has_them() -> None:
     assert OPENAPI.read_text(encoding="utf-8") == written(openapi())
+
+
+def test_the_feeds_are_described_as_the_code_has_them() -> None:
+    assert ASYNCAPI.read_text(encoding="utf-8") == written(asyncapi.document(VERSION))
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_every_topic_is_described_by_an_example_too(topic: str) -> None:
+    assert faults(f"{topic}.json", EXAMPLES[topic]) == []
 
 
 def test_the_openapi_document_is_one_of_openapi_3_1() -> None:
@@ -116,7 +128,7 @@ def test_an_event_on_the_log_is_as_described(engine: Engine) -> None:
 
 
 def test_everything_that_is_announced_is_as_described(engine: Engine) -> None:
-    """A person is made, merged, split; an identifier moves, and one is contested; in no value is anything undescribed."""
+    """A person is made, merged, split, and agrees; an identifier moves, and one is contested; no value says more."""
     world = World(engine)
     phone, cookie, openid = "phone:13912345678", "anonymous_id@h5:c", "wechat_openid@wx:o"
     world.happens(cookie, openid, type="article.read", article={"id": "a"})
@@ -126,12 +138,13 @@ def test_everything_that_is_announced_is_as_described(engine: Engine) -> None:
     world.happens("user_id:B", minute=4)
     world.happens("user_id:A", "email:tom@example.com", minute=4)
     world.happens("user_id:B", "email:tom@example.com", minute=5, strength="platform")
+    world.happens(phone, minute=6, type="sms.opted_out", channel="sms")
 
     with transaction(engine) as connection:
         rows = connection.execute(text("SELECT messages FROM outbox")).scalars().all()
     announced = [each for messages in rows for each in messages]
 
-    for topic in (PROFILE_UPDATED, IDENTITY_CHANGED):
+    for topic in (PROFILE_UPDATED, IDENTITY_CHANGED, CONSENT_CHANGED):
         values = [each["value"] for each in announced if each["topic"] == topic]
         assert values
         for value in values:

@@ -133,15 +133,15 @@ def resend(webhook_id: Id, delivery_id: DeliveryId, here: Here, connection: Subs
 
 @router.post("/{webhook_id}/resend", status_code=202)
 @raises("not_found")
-def resend_dead(
+def resend_all(
     webhook_id: Id,
     here: Here,
     connection: Subscribing,
     since: Annotated[AwareDatetime, Query(description="What was announced not before this time.")],
 ) -> ResentOut:
-    """Send all that was given up again: at once, and then by the schedule."""
+    """Send all that was not taken, given up or still to be tried, again: at once, and then by the schedule."""
     store.one(connection, webhook_id)
-    again = store.resend_dead(connection, webhook_id, since, here.clock())
+    again = store.resend_all(connection, webhook_id, since, here.clock())
     outbox.wake(connection)
     return ResentOut(deliveries=again)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from api.choosing import NAMES
+from api.announced import NAMES
 from core.event import Word
 from core.outbound import URL_LENGTH_MAX
 

@@ -274,11 +274,11 @@ def resend(connection: Connection, webhook_id: str, delivery_id: int, now: datet
     connection.execute(update(delivery_table).where(is_it).values(_anew(now)))
 
 
-def resend_dead(connection: Connection, webhook_id: str, since: datetime, now: datetime) -> int:
-    """Let all that were given up be tried again, of what was announced since then, and return how many."""
+def resend_all(connection: Connection, webhook_id: str, since: datetime, now: datetime) -> int:
+    """Let all that was not taken be tried again at once, of what was announced since then, and return how many."""
     are_they = (
         (delivery_table.c.webhook_id == webhook_id)
-        & (delivery_table.c.status == Status.DEAD.value)
+        & (delivery_table.c.status != Status.DONE.value)
         & (delivery_table.c.created_at >= since)
     )
     return connection.execute(update(delivery_table).where(are_they).values(_anew(now))).rowcount

@@ -27,7 +27,9 @@ IDENTITY_CHANGED = "siyu.identity.changed.v1"
 SEGMENT_MEMBERSHIP = "siyu.segment.membership.v1"
 STAGE_CHANGED = "siyu.stage.changed.v1"
 INTENT_ALERT = "siyu.intent.alert.v1"
+CONSENT_CHANGED = "siyu.consent.changed.v1"
 QUARANTINE = "siyu.quarantine.v1"
+PARTITIONS = 4  # of a topic, where nobody chose another number before it was made
 TOPICS = (
     EVENTS,
     DIRECTIVES,
@@ -36,6 +38,7 @@ TOPICS = (
     SEGMENT_MEMBERSHIP,
     STAGE_CHANGED,
     INTENT_ALERT,
+    CONSENT_CHANGED,
     QUARANTINE,
 )
 

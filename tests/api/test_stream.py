@@ -12,13 +12,16 @@ import httpx
 import orjson
 import pytest
 import uvicorn
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from fastapi import FastAPI
 from sqlalchemy import Engine, text
 
 from api import feed
-from core import outbox
+from core import keys, outbox
+from core.cloudevents import STRUCTURED
 from core.database import transaction
-from core.log.port import PROFILE_UPDATED
+from core.keys import Scope
+from core.log.port import IDENTITY_CHANGED, PROFILE_UPDATED
 from core.outbox import Announcement, Cursor
 from profiles import intent, traits
 from profiles.segments import defining
@@ -95,6 +98,17 @@ def test_who_listens_hears_what_happens_from_now_on(world: World, listener: http
     assert updated["data"]["version"] == 1
 
 
+def test_what_one_hears_is_a_cloudevent(world: World, engine: Engine, listener: httpx.Client) -> None:
+    start = cursor_of(engine)
+    world.happens(A)
+    with listener.stream("GET", "/v1/stream", headers={"Last-Event-ID": start}) as answer:
+        data = next(line for line in answer.iter_lines() if line.startswith("data: "))
+
+    told = from_http_event(HTTPMessage({"content-type": STRUCTURED}, data.removeprefix("data: ").encode()))
+    assert (told.get_type(), told.get_subject()) == (IDENTITY_CHANGED, world.person(A))
+    assert told.get_time() == NOW
+
+
 def test_one_hears_only_of_what_one_asked_for(world: World, listener: httpx.Client) -> None:
     with listening(listener, types="person.merged,person.split") as told:
         world.happens(A)
@@ -147,7 +161,8 @@ def test_who_takes_nothing_is_sent_away_and_others_hear_on(
         with listening(listener) as told:
             world.happens(A)
             assert names(tell(told, 2)) == ["person.created", "profile.updated"]
-        time.sleep(1.0)
+        monkeypatch.setattr(feed, "READERS_MAX", 1)
+        wait_until_there_is_room(listener)
         lazy.settimeout(5)
         taken = sum(iter(lambda: len(lazy.recv(1 << 20)), 0))
 
@@ -238,10 +253,59 @@ def test_who_hears_nothing_is_told_that_we_are_there_and_where_he_is(
     world.happens(A)
     with listener.stream("GET", "/v1/stream?types=person.split", headers={"Last-Event-ID": start}) as answer:
         lines = answer.iter_lines()
-        beats = [next(lines) for _ in range(6)]
+        beats = [next(lines) for _ in range(9)]
 
     assert ": heartbeat" in beats
     assert any(line.startswith("id: ") and line != f"id: {start}" for line in beats)
+
+
+def test_where_one_begins_and_when_to_come_back_is_said_at_once(engine: Engine, listener: httpx.Client) -> None:
+    """Who is sent away before he has heard anything misses nothing either."""
+    start = cursor_of(engine)
+    with listener.stream("GET", "/v1/stream", headers={"Last-Event-ID": start}) as answer:
+        lines = answer.iter_lines()
+        first = {next(lines), next(lines)}
+
+    assert f"id: {start}" in first
+    [retry] = [line.removeprefix("retry: ") for line in first if line.startswith("retry")]
+    assert 1_000 <= int(retry) <= 5_000
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_a_stream_ends_when_its_key_is_revoked(
+    world: World, engine: Engine, listener: httpx.Client, monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    monkeypatch.setattr("api.keyring.KEYS_AGE_MAX", timedelta(0))
+    monkeypatch.setattr("api.stream.KEY_SECONDS", 0.05)
+    monkeypatch.setattr("api.feed.NOTHING_SECONDS", 10 if busy else 0.05)
+    secret = world.key(Scope.PEOPLE_READ)
+    with listener.stream("GET", "/v1/stream", headers={"Authorization": f"Bearer {secret}"}) as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        with transaction(engine) as connection:
+            keys.revoke(connection, keys.find(connection, secret, NOW, admin_secret=ADMIN).id, NOW)
+        time.sleep(0.1)
+        if busy:
+            world.happens(A)
+        rest = list(lines)
+
+    assert not any(line.startswith("data") for line in rest)
+    assert listener.get("/v1/stream", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+
+
+def test_a_stream_begins_where_announcements_are_many_in_one_transaction_and_places_are_the_same_for_all(
+    engine: Engine, listener: httpx.Client
+) -> None:
+    start = cursor_of(engine)
+    with transaction(engine) as connection:
+        told = [Announcement(PROFILE_UPDATED, A, str(n), PROFILE_UPDATED, NOW, {"person_id": A}) for n in range(5)]
+        outbox.enqueue(connection, told)
+    with listening(listener, start) as first:
+        ids = [each["id"] for each in tell(first, 5)]
+    with listening(listener, ids[1]) as second:
+        again = [each["id"] for each in tell(second, 3)]
+
+    assert again == ids[2:]
 
 
 def test_after_the_session_was_lost_the_stream_goes_on(
@@ -256,6 +320,16 @@ def test_after_the_session_was_lost_the_stream_goes_on(
         rest = tell(told, 2)
 
     assert {each["data"]["person_id"] for each in rest} == {world.person(B)}
+
+
+def wait_until_there_is_room(listener: httpx.Client) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with listener.stream("GET", "/v1/stream") as answer:
+            if answer.status_code == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError("he was not sent away")
 
 
 MUCH_BYTES = 40 << 20

@@ -95,6 +95,13 @@ class World:
         carry_out(self.engine, directive, RULES, INDEX, at)
         return directive
 
+    def restore(self, taken_back: Directive) -> None:
+        """Let somebody take a directive back, and carry that out at once."""
+        at = taken_back.decided_at + timedelta(minutes=1)
+        carry_out(
+            self.engine, Directive(Kind.RETRACT, "tests", "a mistake", at, directive=taken_back.id), RULES, INDEX, at
+        )
+
     def take(self, events: list[Event]) -> None:
         """Stitch *events* in one batch."""
         with transaction(self.engine) as connection:

@@ -68,7 +68,7 @@ class Attacked:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        return tuple(record.headers["code"] for record in self.collecting.quarantined)
+        return tuple(record.headers["ce_code"] for record in self.collecting.quarantined)
 
     @property
     def bonds(self) -> frozenset[str]:

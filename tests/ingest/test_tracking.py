@@ -203,7 +203,7 @@ def test_of_a_batch_the_good_is_taken_and_the_bad_is_kept() -> None:
 
     assert answer.json() == {"success": True}
     assert len(to.events) == 1
-    assert [kept.headers["code"] for kept in to.quarantined] == ["invalid_type", "unknown_type", "invalid_time"]
+    assert [kept.headers["ce_code"] for kept in to.quarantined] == ["invalid_type", "unknown_type", "invalid_time"]
 
 
 def test_a_message_that_is_nested_too_deep_takes_no_other_with_it() -> None:
@@ -215,7 +215,7 @@ def test_a_message_that_is_nested_too_deep_takes_no_other_with_it() -> None:
 
     assert answer.json() == {"success": True}
     assert len(to.events) == 1
-    assert [(kept.headers["code"], kept.value) for kept in to.quarantined] == [("too_deep", body)]
+    assert [(kept.headers["ce_code"], kept.value) for kept in to.quarantined] == [("too_deep", body)]
     assert post(to, "/v1/track", deep).status_code == 400
 
 
@@ -366,4 +366,4 @@ def test_a_message_that_says_of_nobody_who_it_is_is_refused_and_of_a_batch_kept(
     assert (alone.status_code, alone.json()["code"]) == (400, "missing")
     assert among.status_code == 200
     assert len(to.events) == 1
-    assert [kept.headers["code"] for kept in to.quarantined] == ["missing"]
+    assert [kept.headers["ce_code"] for kept in to.quarantined] == ["missing"]

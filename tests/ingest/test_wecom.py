@@ -81,7 +81,7 @@ def test_the_public_sample_is_opened_and_kept() -> None:
     answer = to.send("POST", "/collect/wecom/hq", params=asked, content=f"<xml><Encrypt>{WECOM}</Encrypt></xml>")
 
     assert answer.status_code == 200
-    assert [kept.headers["code"] for kept in to.quarantined] == ["missing"]
+    assert [kept.headers["ce_code"] for kept in to.quarantined] == ["missing"]
     assert b"x123" in to.quarantined[0].value
 
 
@@ -202,7 +202,7 @@ def test_a_customer_of_no_corp_is_kept_and_linked_to_nobody() -> None:
 
     assert post(to, of_suite("", ChangeType="del_follow_user", ExternalUserID=CUSTOMER), SUITE).status_code == 200
     assert not to.events
-    assert [kept.headers["code"] for kept in to.quarantined] == ["missing"]
+    assert [kept.headers["ce_code"] for kept in to.quarantined] == ["missing"]
 
 
 def test_the_ticket_of_a_suite_is_nobodys_to_read() -> None:

@@ -1,7 +1,6 @@
 """The SDKs of Segment and RudderStack, as they are published, against a running Siyu."""
 
 import functools
-import os
 import shutil
 import subprocess
 import threading
@@ -17,21 +16,11 @@ import pytest
 import rudderstack.analytics as rudder  # type: ignore[import-untyped]
 import segment.analytics as segment  # type: ignore[import-untyped]
 
-from tests.conftest import ROOT
+from tests.npm import installed, needs
 from tests.siyu.test_cli import ADMIN_KEY, Siyu
 from tests.siyu.test_end_to_end import ADMIN, served, wait_until
 
 SDKS = Path(__file__).parent / "sdks"
-CACHE = Path(os.environ.get("SIYU_CACHE_DIR", ROOT / ".cache")) / "sdks"
-
-
-def needs(program: str) -> str:
-    """The path of *program*; without it the test is skipped, and fails where all is to be tested."""
-    found = shutil.which(program)
-    if found is None and os.environ.get("CI") != "true":
-        pytest.skip(f"{program} is not installed")
-    assert found, f"{program} is not installed"
-    return found
 
 
 class Running:
@@ -74,16 +63,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, server: Callable[[], str])
 @pytest.fixture(scope="module")
 def modules() -> Path:
     """The folder in which npm has installed the SDKs for JavaScript."""
-    npm = needs("npm")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    wanted = (SDKS / "package.json").read_text(encoding="utf-8")
-    done = CACHE / "installed.json"
-    if not done.exists() or done.read_text(encoding="utf-8") != wanted:
-        (CACHE / "package.json").write_text(wanted, encoding="utf-8")
-        install = [npm, "install", "--no-audit", "--no-fund", "--no-package-lock", "--silent"]
-        subprocess.run(install, cwd=CACHE, check=True, timeout=300)
-        done.write_text(wanted, encoding="utf-8")
-    return CACHE
+    return installed(SDKS)
 
 
 @pytest.mark.parametrize(("library", "user"), [(segment, "py"), (rudder, "rpy")], ids=["Segment", "RudderStack"])

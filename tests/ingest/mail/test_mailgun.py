@@ -84,4 +84,4 @@ def test_what_is_signed_and_tells_nothing_is_kept() -> None:
     to = collecting()
 
     assert post(to, PATH, mailgun("nothing")).status_code == 200
-    assert [record.headers["code"] for record in to.quarantined] == ["missing"]
+    assert [record.headers["ce_code"] for record in to.quarantined] == ["missing"]

@@ -143,4 +143,4 @@ def test_what_is_signed_and_no_array_is_kept() -> None:
     to = collecting()
 
     assert post(to, PATH, sendgrid({"event": "open"})).status_code == 200
-    assert [record.headers["code"] for record in to.quarantined] == ["invalid_type"]
+    assert [record.headers["ce_code"] for record in to.quarantined] == ["invalid_type"]

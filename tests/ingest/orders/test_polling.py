@@ -208,7 +208,7 @@ def test_an_order_that_cannot_be_read_is_kept_and_the_others_are_told(
     assert numbers(to) == {"2"}
     (kept,) = to.quarantined
     assert b'"much"' in kept.value
-    assert kept.headers["source"] == "orders:woo"
+    assert kept.headers["ce_subject"] == "orders:woo"
 
 
 def test_while_another_process_asks_this_one_does_not(

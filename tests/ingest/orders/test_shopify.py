@@ -119,7 +119,7 @@ def test_an_amount_that_does_not_come_out_even_is_kept_and_not_rounded() -> None
     to = collecting()
 
     assert post(to, PATH, shopify("orders/create", {**ORDER, "total_price": "1.005"})).status_code == 200
-    assert [record.headers["code"] for record in to.quarantined] == ["invalid_amount"]
+    assert [record.headers["ce_code"] for record in to.quarantined] == ["invalid_amount"]
     assert not to.events
 
 
@@ -152,4 +152,4 @@ def test_without_a_topic_it_tells_nothing_and_is_kept() -> None:
     untitled = {name: value for name, value in headers.items() if name != "X-Shopify-Topic"}
 
     assert post(to, PATH, (content, untitled)).status_code == 200
-    assert [record.headers["code"] for record in to.quarantined] == ["missing"]
+    assert [record.headers["ce_code"] for record in to.quarantined] == ["missing"]

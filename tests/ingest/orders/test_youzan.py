@@ -121,4 +121,4 @@ def test_a_message_that_cannot_be_read_is_kept() -> None:
     body, headers = youzan("trade_TradePaid", [])
 
     assert post(to, PATH, (body, headers)).content == SUCCESS
-    assert [record.headers["code"] for record in to.quarantined] == ["invalid_type"]
+    assert [record.headers["ce_code"] for record in to.quarantined] == ["invalid_type"]

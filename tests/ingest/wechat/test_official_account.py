@@ -182,7 +182,7 @@ def test_what_is_addressed_to_another_account_is_kept_and_not_believed(original_
 
     assert post(to, xml(Event="subscribe")).content == b"success"
     assert [event["type"] for event in to.events] == kinds
-    assert [kept.headers["code"] for kept in to.quarantined] == ([] if kinds else ["another_account"])
+    assert [kept.headers["ce_code"] for kept in to.quarantined] == ([] if kinds else ["another_account"])
 
 
 def test_who_leaves_is_to_be_forgotten() -> None:
@@ -320,8 +320,8 @@ def test_what_is_proven_and_cannot_be_read_is_kept_whole(content: bytes) -> None
     assert not to.events
     (kept,) = to.quarantined
     assert kept.value == content
-    assert kept.headers["code"]
-    assert kept.headers["source"] == "wechat:main"
+    assert kept.headers["ce_code"]
+    assert kept.headers["ce_subject"] == "wechat:main"
 
 
 def test_an_id_names_nobody() -> None:
