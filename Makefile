@@ -34,6 +34,7 @@ laws: $(READY) ## explore the laws over many more generated histories: 10,000 ea
 	  tests/profiles/test_summary.py tests/profiles/test_sharetree.py
 	$(BIN)/pytest --hypothesis-profile laws-in-postgres tests/stitcher/test_store_laws.py tests/stitcher/test_stateful.py \
 	  tests/stitcher/test_rebuild.py tests/stitcher/test_previewing.py
+	$(BIN)/pytest --hypothesis-profile laws tests/document
 
 bench: $(READY) ## measure on the real cascades (needs ../shared/data)
 	$(BIN)/python -m bench

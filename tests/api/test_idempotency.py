@@ -22,8 +22,7 @@ from scripts.schemas import openapi, whole
 from stitcher.deciding import publisher
 from tests.api.client import asking
 from tests.api.conftest import ADMIN
-from tests.api.webhooks.test_webhooks import SENDER
-from tests.api.world import INDEX, NOW, RULES, World
+from tests.api.world import INDEX, NOW, RULES, SENDER, World
 
 KEY = {"Idempotency-Key": "k1"}
 SEGMENT = {"name": "readers", "when": {"kind": "read"}}
