@@ -9,6 +9,7 @@ Prints the figures as JSON; 1 where a copy differs.
 import argparse
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -31,7 +32,6 @@ from siyu.client import Client
 
 ROOT = Path(__file__).parent.parent
 KEY = "bench-admin-key"
-PORT, RECEIVER_PORT, KAFKA_PORT = 8652, 8701, 9192
 EVENTS_OF_A_USER = 10
 RETRACTED_OF = 1_000  # one event of so many
 KILL_SECONDS = 2.0, 8.0
@@ -56,25 +56,29 @@ def main() -> int:
 def run(events: int, ways: Sequence[str], seed: int) -> Mapping[str, Any]:
     """Run it, and return the figures."""
     choose = Random(seed)
+    port = _free_port()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as open_:
         folder = Path(scratch)
         environment = {**os.environ, "SIYU_DATA_DIR": str(folder / "siyu"), "SIYU_ADMIN_KEY": KEY}
-        environment |= {"SIYU_PORT": str(PORT), "SIYU_WEBHOOK_HOSTS_ALLOWED": "127.0.0.1", "PYTHONPATH": str(ROOT)}
+        environment |= {"SIYU_PORT": str(port), "SIYU_WEBHOOK_HOSTS_ALLOWED": "127.0.0.1", "PYTHONPATH": str(ROOT)}
         if "kafka" in ways:
             environment["SIYU_LOG_URL"] = f"kafka://{open_.enter_context(_kafka(folder / 'kafka'))}"
             environment["SIYU_LOG_REPLICATION"] = "1"
-        open_.enter_context(_up(environment, folder / "log"))
-        siyu = open_.enter_context(Client(f"http://127.0.0.1:{PORT}", KEY))
-        subscribers = {way: _subscriber(way, folder, environment) for way in ways}
+        url = f"http://127.0.0.1:{port}"
+        headers = {"Authorization": f"Bearer {KEY}"}
+        http = open_.enter_context(httpx.Client(base_url=url, headers=headers, timeout=60))
+        open_.enter_context(_up(environment, folder / "log", http))
+        siyu = open_.enter_context(Client(url, KEY))
+        subscribers = {way: _subscriber(way, folder, environment, http) for way in ways}
         for each in subscribers.values():
             open_.enter_context(each.killed_at_random(Random(choose.random())))
-        _publish(siyu, events, choose)
+        _publish(siyu, http, events, choose)
         published = time.monotonic() - began
         _wait_until_quiet(subscribers.values())
         for each in subscribers.values():
             each.spare()
-        _resend()
+        _resend(http)
         _wait_until_quiet(subscribers.values())
         people = _people(siyu, environment)
         copies = {way: _compared(each, people) for way, each in subscribers.items()}
@@ -116,11 +120,12 @@ class Subscriber:
         self._spared.set()
 
     def people(self) -> Mapping[str, int]:
-        """Return the copy: versions by person."""
-        if not self.copy.exists():
+        """Return the copy: versions by person; nobody, where it is not there yet."""
+        try:
+            with sqlite3.connect(f"file:{self.copy}?mode=ro", uri=True) as rows:
+                return dict(rows.execute("SELECT id, version FROM person WHERE alive = 1").fetchall())
+        except sqlite3.OperationalError:
             return {}
-        with sqlite3.connect(f"file:{self.copy}?mode=ro", uri=True) as rows:
-            return dict(rows.execute("SELECT id, version FROM person WHERE alive = 1").fetchall())
 
     def _run(self, choose: Random, ended: threading.Event) -> None:
         while not ended.is_set():
@@ -133,39 +138,38 @@ class Subscriber:
             process.wait()
 
 
-def _subscriber(way: str, folder: Path, environment: Mapping[str, str]) -> Subscriber:
-    given = {"SIYU_URL": f"http://127.0.0.1:{PORT}", "SIYU_KEY": KEY, "PORT": str(RECEIVER_PORT)}
+def _subscriber(way: str, folder: Path, environment: Mapping[str, str], http: httpx.Client) -> Subscriber:
+    port = _free_port()
+    given = {"SIYU_URL": str(http.base_url), "SIYU_KEY": KEY, "PORT": str(port)}
     if way == "kafka":
         given["SIYU_KAFKA"] = environment["SIYU_LOG_URL"].removeprefix("kafka://")
     if way == "webhook":
-        given["SIYU_WEBHOOK_SECRET"] = _named(f"http://127.0.0.1:{RECEIVER_PORT}/")
+        given["SIYU_WEBHOOK_SECRET"] = _named(http, f"http://127.0.0.1:{port}/")
     copy = folder / f"{way}.sqlite"
     command = [sys.executable, str(ROOT / "examples" / "subscriber.py"), str(copy), "--by", way]
     return Subscriber(command, {**environment, **given}, copy)
 
 
-def _named(url: str) -> str:
+def _named(http: httpx.Client, url: str) -> str:
     wish = {"url": url, "types": ["profile.updated", "person.retracted"]}
     time.sleep(2.0)  # a webhook hears of what is announced after the first look of what delivers
-    made = httpx.post(f"http://127.0.0.1:{PORT}/v1/webhooks", json=wish, headers={"Authorization": f"Bearer {KEY}"})
+    made = http.post("/v1/webhooks", json=wish)
     return str(made.raise_for_status().json()["secret"])
 
 
-def _publish(siyu: Client, number: int, choose: Random) -> None:
+def _publish(siyu: Client, http: httpx.Client, number: int, choose: Random) -> None:
     """Publish *number* events of people who come by several devices, and retract some."""
     with siyu.publisher() as publisher:
         for sent, event in enumerate(_events(number, choose)):
             publisher.put(event)
             if choose.random() < 1 / RETRACTED_OF:
-                _retract(f"e{choose.randrange(sent // 2 + 1)}")
+                _retract(http, f"e{choose.randrange(sent // 2 + 1)}")
 
 
-def _retract(event_id: str) -> None:
+def _retract(http: httpx.Client, event_id: str) -> None:
     """Retract an event; one that is not stitched yet stays."""
     wish = {"kind": "retract", "event": {"source": "admin", "id": event_id}, "why": "it was a test"}
-    answer = httpx.post(
-        f"http://127.0.0.1:{PORT}/v1/directives", json=wish, headers={"Authorization": f"Bearer {KEY}"}, timeout=30
-    )
+    answer = http.post("/v1/directives", json=wish)
     if answer.status_code != httpx.codes.NOT_FOUND:
         answer.raise_for_status()
 
@@ -207,15 +211,13 @@ def _people(siyu: Client, environment: Mapping[str, str]) -> Mapping[str, int]:
         return dict(zip(ids, askers.map(lambda person: siyu.profile(person).version, ids), strict=True))
 
 
-def _resend() -> None:
+def _resend(http: httpx.Client) -> None:
     """Ask for what webhooks have not taken, now that they are up for good, until nothing waits."""
-    headers = {"Authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{PORT}", headers=headers, timeout=30) as client:
-        for webhook in client.get("/v1/webhooks").json():
-            address = f"/v1/webhooks/{webhook['id']}"
-            while client.get(f"{address}/deliveries", params={"status": "waiting", "limit": 1}).json()["data"]:
-                client.post(f"{address}/resend", params={"since": DAY.isoformat()}).raise_for_status()
-                time.sleep(RESEND_SECONDS)
+    for webhook in http.get("/v1/webhooks").json():
+        address = f"/v1/webhooks/{webhook['id']}"
+        while http.get(f"{address}/deliveries", params={"status": "waiting", "limit": 1}).json()["data"]:
+            http.post(f"{address}/resend", params={"since": DAY.isoformat()}).raise_for_status()
+            time.sleep(RESEND_SECONDS)
 
 
 def _compared(subscriber: Subscriber, people: Mapping[str, int]) -> Mapping[str, int]:
@@ -231,11 +233,11 @@ def _compared(subscriber: Subscriber, people: Mapping[str, int]) -> Mapping[str,
 
 
 @contextmanager
-def _up(environment: Mapping[str, str], log: Path) -> Iterator[None]:
+def _up(environment: Mapping[str, str], log: Path, http: httpx.Client) -> Iterator[None]:
     with log.open("wb") as said:
         process = subprocess.Popen([sys.executable, "-m", "siyu", "up"], env=dict(environment), stderr=said)
         try:
-            while not _is_ready():
+            while not _is_ready(http):
                 if process.poll() is not None:
                     raise SystemExit(log.read_text())
                 time.sleep(0.2)
@@ -245,9 +247,9 @@ def _up(environment: Mapping[str, str], log: Path) -> Iterator[None]:
             process.wait()
 
 
-def _is_ready() -> bool:
+def _is_ready(http: httpx.Client) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{PORT}/readyz").status_code == 200
+        return http.get("/readyz").status_code == 200
     except httpx.TransportError:
         return False
 
@@ -255,11 +257,17 @@ def _is_ready() -> bool:
 @contextmanager
 def _kafka(folder: Path) -> Iterator[str]:
     script = str(ROOT / "scripts" / "kafka")
-    start = [script, "start", "--port", str(KAFKA_PORT), "--dir", str(folder)]
+    start = [script, "start", "--port", str(_free_port()), "--dir", str(folder)]
     try:
         yield subprocess.run(start, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     finally:
         subprocess.run([script, "stop", "--dir", str(folder)], check=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     Column,
+    ColumnElement,
     Connection,
     DateTime,
     Identity,
@@ -201,6 +202,7 @@ def due(connection: Connection, now: datetime, most_each: int, but: Collection[i
 
 def settle(connection: Connection, ended: Sequence[tuple[Delivery, Outcome, Verdict]], now: datetime) -> None:
     """Write down how attempts ended, and disable the webhooks that are gone, or took nothing for too long."""
+    _locked(connection, delivery_table.c.id.in_([delivery.id for delivery, _, _ in ended]))
     run(
         connection,
         """
@@ -281,7 +283,9 @@ def resend_all(connection: Connection, webhook_id: str, since: datetime, now: da
         & (delivery_table.c.status != Status.DONE.value)
         & (delivery_table.c.created_at >= since)
     )
-    return connection.execute(update(delivery_table).where(are_they).values(_anew(now))).rowcount
+    ids = _locked(connection, are_they)
+    connection.execute(update(delivery_table).where(delivery_table.c.id.in_(ids)).values(_anew(now)))
+    return len(ids)
 
 
 def forget(connection: Connection, now: datetime) -> int:
@@ -304,6 +308,12 @@ def counts(connection: Connection) -> tuple[int, int]:
         )
     ).one()
     return row[0], row[1]
+
+
+def _locked(connection: Connection, are_they: ColumnElement[bool]) -> Sequence[int]:
+    """Lock deliveries, always in one order: those who settle and those who ask for more never wait in a circle."""
+    wanted = select(delivery_table.c.id).where(are_they).order_by(delivery_table.c.id).with_for_update()
+    return connection.execute(wanted).scalars().all()
 
 
 def _note(connection: Connection, well: Collection[str], ill: Collection[str], now: datetime) -> None:

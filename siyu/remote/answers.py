@@ -91,6 +91,7 @@ class Spreader(Answer):
     """Somebody who brought readers."""
 
     person_id: str
+    label: str
     descendants: int
 
 
