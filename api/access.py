@@ -67,15 +67,31 @@ async def asker(
 async def key_of(request: Request) -> Key:
     """Return the same key as `key`, for those who are asked before FastAPI looks at what depends on what."""
     here: Context = request.app.state.context
-    return await key(here, await asker(request, here, await _bearer(request), await _cookie(request)))
+    return await key(request, here, await asker(request, here, await _bearer(request), await _cookie(request)))
 
 
-@raises("unauthorized", "forbidden", "unavailable", "overloaded")
-async def key(here: Here, asker: Annotated[Asker, Depends(asker)]) -> Key:
-    """Return the key by which this request is made. Raises `Unauthorized` and `Forbidden`."""
-    found = await asker.key()
+@raises("unauthorized", "forbidden", "rate_limited", "unavailable", "overloaded")
+async def key(request: Request, here: Here, asker: Annotated[Asker, Depends(asker)]) -> Key:
+    """Return the key by which this request is made. Raises `Unauthorized`, `Forbidden`, and `Limited` where it asks too often."""
+    found = await _vouched(request, here, asker)
+    if not hasattr(request.state, "answer_headers"):  # asked for twice, it is one request
+        here.limits.check(found.id)
+        request.state.answer_headers = here.limits.take(found.id)
     here.uses.note_session(found)
     return found
+
+
+async def _vouched(request: Request, here: Context, asker: Asker) -> Key:
+    """Return the key of *asker*. Who shows many that are none is not heard for a while, but for one that was good just now."""
+    if asker.secret is None or here.keys.is_remembered(asker.secret):
+        return await asker.key()
+    address = request.client.host if request.client else ""
+    here.guesses.check(address, here.clock())
+    try:
+        return await asker.key()
+    except Unauthorized:
+        with here.guesses.one_more(address, here.clock()):
+            raise
 
 
 def scopes_needed(route: APIRoute) -> list[frozenset[Scope]]:

@@ -31,12 +31,13 @@ from api import (
     stream,
     tags,
 )
-from api.attempts import Attempts
+from api.attempts import GUESSES_MAX, GUESSES_WINDOW, Attempts
 from api.auditing import Auditing
 from api.context import READERS_MAX, Check, Context, Moved, Tell
 from api.directives import DECIDERS_MAX
 from api.feed import Feed
 from api.keyring import FindKey, Keys
+from api.limits import Limits
 from api.members import Members
 from api.metrics import MEASURERS_MAX
 from api.paths import KeepSlashes
@@ -70,6 +71,7 @@ def create(
     tell: Tell,
     sender: Sender,
     signing_key: bytes,
+    requests_per_minute: int = 0,
     intent_rules: intent.Rules | None = None,
     frequency_rules: frequency.Rules | None = None,
     company_rules: company_intent.Rules | None = None,
@@ -84,7 +86,8 @@ def create(
 
     *checks* are asked, besides the database, whether we are ready; *publish* brings into the log what people decide, *tell* the
     events that they tell of others; *sender* sends to webhooks; *signing_key* seals what is kept of answers. *console* are the
-    sessions of those who sign in; every use of a key is noted in *uses*. Whoever composes other roles hands in the *routers* to
+    sessions of those who sign in; every use of a key is noted in
+    *uses*, and each may ask *requests_per_minute* times (0: always). Whoever composes other roles hands in the *routers* to
     serve (all of ours where there are none) and what is to happen around them: errors, trace ids and headers are theirs too.
     """
     app = FastAPI(
@@ -108,6 +111,8 @@ def create(
         members=Members(engine),
         audit=Auditing(engine),
         attempts=Attempts(),
+        guesses=Attempts(GUESSES_MAX, GUESSES_WINDOW),
+        limits=Limits(requests_per_minute),
         sender=sender,
         sessions=console,
         checks={"database": lambda: check_database(engine), **checks},

@@ -10,14 +10,22 @@ from core.errors import Limited, Unauthorized
 
 FAILURES_MAX = 10
 WINDOW = timedelta(minutes=15)
+GUESSES_MAX = 100  # keys that are none, shown by an address within the window
+GUESSES_WINDOW = timedelta(minutes=1)
 ADDRESSES_MAX = 10_000
 
 
 class Attempts:
     """The failures of the last while by address, in this process; of very many addresses the latest."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures_max: int = FAILURES_MAX, window: timedelta = WINDOW) -> None:
+        self._failures_max = failures_max
+        self._window = window
         self._failures: OrderedDict[str, deque[datetime]] = OrderedDict()
+
+    def check(self, address: str, now: datetime) -> None:
+        """Raise `Limited` where there were too many from *address*."""
+        self._of(_network(address), now)
 
     @contextmanager
     def one_more(self, address: str, now: datetime) -> Iterator[None]:
@@ -42,11 +50,11 @@ class Attempts:
         self._failures.move_to_end(network)
         if len(self._failures) > ADDRESSES_MAX:
             self._failures.popitem(last=False)
-        while failures and failures[0] <= now - WINDOW:
+        while failures and failures[0] <= now - self._window:
             failures.popleft()
-        if len(failures) >= FAILURES_MAX:
-            wait = failures[0] + WINDOW - now
-            raise Limited("too many attempts to sign in from here", max(1, int(wait.total_seconds())))
+        if len(failures) >= self._failures_max:
+            wait = failures[0] + self._window - now
+            raise Limited("too many keys that are none were shown from here", max(1, int(wait.total_seconds())))
         return failures
 
 

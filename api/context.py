@@ -17,6 +17,7 @@ from api.attempts import Attempts
 from api.auditing import Auditing
 from api.feed import Feed
 from api.keyring import Keys
+from api.limits import Limits
 from api.members import Members
 from api.webhooks.sending import Sender
 from core import database
@@ -72,6 +73,8 @@ class Context:
     audit: Auditing
     sender: Sender
     attempts: Attempts
+    guesses: Attempts
+    limits: Limits
     uses: KeyUses
     sessions: Sessions
     checks: Mapping[str, Check]

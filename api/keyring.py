@@ -43,6 +43,10 @@ class Keys:
         """Return the key that the session of *cookie* stands for. Raises `Unauthorized`."""
         return await self._key(_mark_of_cookie(cookie), self._find_session, cookie)
 
+    def is_remembered(self, secret: str) -> bool:
+        """Whether *secret* opened a key just now."""
+        return self._remembered(_mark_of_secret(secret)) is not None
+
     def forget_session(self, cookie: str) -> None:
         """Let the session of *cookie* be looked up at its next use."""
         self._known.pop(_mark_of_cookie(cookie), None)

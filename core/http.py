@@ -131,7 +131,7 @@ class Border:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _add_headers(MutableHeaders(scope=message), trace_id)
+                _add_headers(MutableHeaders(scope=message), trace_id, scope["state"].get("answer_headers", {}))
             await send(message)
 
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
@@ -161,7 +161,8 @@ def _trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     return given[1].decode() if given else f"{random.getrandbits(128):032x}"
 
 
-def _add_headers(headers: MutableHeaders, trace_id: str) -> None:
+def _add_headers(headers: MutableHeaders, trace_id: str, more: Mapping[str, str]) -> None:
+    headers.update(more)
     headers["X-Trace-Id"] = trace_id
     headers["X-Content-Type-Options"] = "nosniff"
     headers.setdefault("Referrer-Policy", "no-referrer")

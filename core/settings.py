@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     session_idle_hours: Annotated[
         float, Field(gt=0, le=168, description="after how long without use a console session is over")
     ] = 8
+    requests_per_minute: Annotated[
+        int, Field(ge=0, le=1_000_000, description="how often one key may ask each API process; 0: always")
+    ] = 6_000
     host: Annotated[str, Field(description="the address that HTTP listens on")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535, description="the port that HTTP listens on")] = 8600
     batch_events_max: Annotated[int, Field(ge=1, le=10_000, description="events in one transaction")] = 1_000

@@ -121,6 +121,7 @@ def application(system: System, roles: Collection[Role]) -> FastAPI:
         tell=telling(system),
         sender=sender_of(system),
         signing_key=system.signing_key,
+        requests_per_minute=system.settings.requests_per_minute,
         intent_rules=system.intent_rules,
         frequency_rules=system.frequency_rules,
         company_rules=system.company_rules,
