@@ -32,7 +32,7 @@ from profiles.segments import store as segments
 SINK = "webhooks"
 LOCK = "siyu.webhooks"
 READ_ROWS_MAX = 100
-UNDER_WAY_MAX = 32  # attempts, for each webhook
+UNDER_WAY_MAX = 16  # attempts, for each webhook
 WAIT_SECONDS = 0.5  # for news, and for what becomes due
 RETRY_SECONDS = 5.0
 FORGET_EVERY = timedelta(minutes=10)
