@@ -99,15 +99,17 @@ def test_where_nobody_carries_it_out_it_is_accepted_and_can_be_asked_after(
 def test_the_same_sent_again_under_one_key_is_decided_once(world: World, steward: httpx.Client) -> None:
     event = world.happens(A, PHONE)
     wish = {"kind": "retract", "event": name(event), "why": "because"}
-    key = {"Idempotency-Key": "the first"}
+    key, other_key = {"Idempotency-Key": "the first"}, {"Idempotency-Key": "the second"}
 
     first = decided(steward.post("/v1/directives", json=wish, headers=key))
     back = {"kind": "retract", "directive": first["id"], "why": "because"}
-    once, twice = (decided(steward.post("/v1/directives", json=back, headers=key)) for _ in range(2))
-    again = steward.post("/v1/directives", json=wish, headers=key).json()
+    refused = steward.post("/v1/directives", json=back, headers=key)
+    once, twice = (decided(steward.post("/v1/directives", json=back, headers=other_key)) for _ in range(2))
+    again = steward.post("/v1/directives", json=wish, headers=key)
 
+    assert (refused.status_code, refused.json()["code"]) == (422, "idempotency_key_reused")
     assert once == twice
-    assert again == first | {"in_force": False}
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first, "true")  # as it was answered then
     assert len(steward.get("/v1/directives").json()["data"]) == 2
 
 
