@@ -213,7 +213,7 @@ def _people(siyu: Client, environment: Mapping[str, str]) -> Mapping[str, int]:
 
 def _resend(http: httpx.Client) -> None:
     """Ask for what webhooks have not taken, now that they are up for good, until nothing waits."""
-    for webhook in http.get("/v1/webhooks").json():
+    for webhook in http.get("/v1/webhooks").json()["data"]:
         address = f"/v1/webhooks/{webhook['id']}"
         while http.get(f"{address}/deliveries", params={"status": "waiting", "limit": 1}).json()["data"]:
             http.post(f"{address}/resend", params={"since": DAY.isoformat()}).raise_for_status()

@@ -10,9 +10,12 @@ import asyncio
 import re
 import socket
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import httpcore
 
@@ -22,6 +25,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 URL_LENGTH_MAX = 2_048
+RESOLVING_MAX = 32
 PORTS = frozenset({443, 8443})
 
 DENIED = tuple(
@@ -76,12 +80,12 @@ class Allowed:
         """Read names, addresses and networks, divided by commas. Raises `ValueError`."""
         names, networks = set(), []
         for each in filter(None, (part.strip() for part in written.split(","))):
-            if re.fullmatch(r"[0-9a-fA-F:.]+(/\d+)?", each):
+            try:
                 networks.append(ip_network(each))
-            elif _HOST.fullmatch(each):
+            except ValueError:
+                if not _HOST.fullmatch(each):
+                    raise ValueError(f"{each} is neither a host nor a network") from None
                 names.add(each.lower())
-            else:
-                raise ValueError(f"{each} is neither a host nor a network")
         return cls(frozenset(names), tuple(networks))
 
     def host(self, host: str) -> bool:
@@ -98,11 +102,11 @@ class Allowed:
 
 def check_url(url: str, allowed: Allowed) -> None:
     """Raise `Refused` for an address that is none to go to: without TLS, with a user, by number, on an unusual port."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise Refused("the port of the address is none") from None
+        raise Refused("this is no address, or its port is none") from None
     if not url.isascii() or not url.isprintable() or " " in url or len(url) > URL_LENGTH_MAX:
         raise Refused(f"an address is up to {URL_LENGTH_MAX} characters of ASCII without spaces")
     if parts.scheme not in ("http", "https") or not host or parts.username is not None or parts.fragment:
@@ -127,6 +131,9 @@ class Guarded(httpcore.AsyncNetworkBackend):
 
     def __init__(self, allowed: Allowed) -> None:
         self._allowed = allowed
+        # Threads of their own, and one for a host at a time: a name server that hangs keeps nothing waiting but its own hosts.
+        self._resolving = ThreadPoolExecutor(RESOLVING_MAX, "resolving")
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -138,7 +145,7 @@ class Guarded(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address of *host* that answers, if each of them may be gone to."""
-        addresses = await _resolved(host, port)
+        addresses = await self._resolved(host, port)
         if not self._allowed.host(host):
             for each in addresses:
                 if is_denied(each) and not self._allowed.address(each):
@@ -151,6 +158,16 @@ class Guarded(httpcore.AsyncNetworkBackend):
                 failure = error
         raise failure or httpcore.ConnectError("the host has no address")
 
+    async def _resolved(self, host: str, port: int) -> list[Address]:
+        ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        turn = self._turns.setdefault(host, asyncio.Lock())
+        try:
+            async with turn:
+                found = await asyncio.get_running_loop().run_in_executor(self._resolving, ask)
+        except (OSError, UnicodeError):
+            raise httpcore.ConnectError("the host cannot be found") from None
+        return list(dict.fromkeys(ip_address(str(each[4][0]).partition("%")[0]) for each in found))
+
     async def connect_unix_socket(self, *_: object, **__: object) -> httpcore.AsyncNetworkStream:
         """Connect to no socket of this machine."""
         raise httpcore.ConnectError("sockets of this machine are not to be reached")
@@ -158,14 +175,6 @@ class Guarded(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
-
-
-async def _resolved(host: str, port: int) -> list[Address]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise httpcore.ConnectError("the host cannot be found") from None
-    return list(dict.fromkeys(ip_address(str(each[4][0]).partition("%")[0]) for each in found))
 
 
 def _meant(address: Address) -> list[Address]:

@@ -71,10 +71,11 @@ class Deliverer:
                     await asyncio.to_thread(self._forget)
                     forget_at = self.clock() + FORGET_EVERY
                 busy = list(under_way.values())
-                for webhook, delivery in await asyncio.to_thread(self._next, session, busy):
+                wanted, is_behind = await asyncio.to_thread(self._next, session, busy)
+                for webhook, delivery in wanted:
                     attempt = sender.send(webhook, delivery.event_id, delivery.body)
                     under_way[asyncio.create_task(attempt)] = delivery
-                await self._wait(session, under_way)
+                await self._wait(session, under_way, 0.0 if is_behind else WAIT_SECONDS)
                 await self._settle_ended(under_way)
             if under_way:
                 await asyncio.wait(under_way, timeout=self.end_seconds)
@@ -88,18 +89,18 @@ class Deliverer:
             await asyncio.to_thread(self._settle, [(each, task.result()) for task, each in ended.items()])
 
     @staticmethod
-    async def _wait(session: Session, under_way: dict[asyncio.Task[Outcome], Delivery]) -> None:
+    async def _wait(session: Session, under_way: dict[asyncio.Task[Outcome], Delivery], seconds: float) -> None:
         if under_way:
-            await asyncio.wait(under_way, timeout=WAIT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(under_way, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         else:
-            await asyncio.to_thread(session.wait, WAIT_SECONDS)
+            await asyncio.to_thread(session.wait, seconds)
 
-    def _next(self, session: Session, busy: Sequence[Delivery]) -> Sequence[tuple[Webhook, Delivery]]:
-        """Plan what has been announced, and return what is to be sent now."""
+    def _next(self, session: Session, busy: Sequence[Delivery]) -> tuple[Sequence[tuple[Webhook, Delivery]], bool]:
+        """Plan what has been announced, and return what is to be sent now, and whether more has been announced."""
         self._hold(session)
         with transaction(self.engine) as connection:
             webhooks = {each.id: each for each in store.listing(connection) if each.disabled_at is None}
-            self._plan(connection, list(webhooks.values()))
+            is_behind = self._plan(connection, list(webhooks.values()))
             due = store.due(connection, self.clock(), UNDER_WAY_MAX, [each.id for each in busy])
         room = Counter(dict.fromkeys(webhooks, UNDER_WAY_MAX))
         room.subtract(each.webhook_id for each in busy)
@@ -108,7 +109,7 @@ class Deliverer:
             room[delivery.webhook_id] -= 1
             if room[delivery.webhook_id] >= 0:
                 taken.append((webhooks[delivery.webhook_id], delivery))
-        return taken
+        return taken, is_behind
 
     @staticmethod
     def _hold(session: Session) -> None:
@@ -116,20 +117,21 @@ class Deliverer:
         with session.connection() as connection:
             connection.exec_driver_sql("SELECT 1")
 
-    def _plan(self, connection: Connection, webhooks: Sequence[Webhook]) -> None:
+    def _plan(self, connection: Connection, webhooks: Sequence[Webhook]) -> bool:
         # Whoever has lost the session between two looks at it plans nothing that another has planned.
         connection.execute(text("SELECT pg_advisory_xact_lock(:key, 1)"), {"key": lock_key(LOCK)})
         cursor = outbox.position(connection, SINK)
         if cursor == Cursor():  # the first webhook hears of what comes, not of what was
             outbox.store_position(connection, SINK, outbox.latest(connection))
-            return
+            return False
         rows = outbox.read(connection, cursor, READ_ROWS_MAX)
         if not rows:
-            return
+            return False
         announcements = [each for row in rows for each in row.announcements]
         planned = [each for webhook in webhooks for each in _planned(connection, webhook, announcements)]
         store.plan(connection, planned, self.clock())
         outbox.store_position(connection, SINK, rows[-1].cursor)
+        return len(rows) == READ_ROWS_MAX
 
     def _settle(self, ended: Sequence[tuple[Delivery, Outcome]]) -> None:
         now = self.clock()

@@ -13,7 +13,7 @@ from api.context import Context, Here
 from api.idempotency import Once
 from api.pages import Paged
 from api.reading import reading
-from api.schemas import Page
+from api.schemas import Page, PageEnd
 from api.transactions import SubscriberSnapshot, Subscribing
 from api.webhooks import naming, store
 from api.webhooks.schedule import Status
@@ -42,9 +42,10 @@ _PLACE = TypeAdapter(Annotated[int, Field(ge=1, le=ID_MAX)])
 
 
 @router.get("")
-def listing(connection: SubscriberSnapshot) -> list[WebhookOut]:
+def listing(connection: SubscriberSnapshot) -> Page[WebhookOut]:
     """Return all webhooks, the oldest first."""
-    return [WebhookOut(**_shown(each)) for each in store.listing(connection)]
+    shown = [WebhookOut(**_shown(each)) for each in store.listing(connection)]
+    return Page(data=shown, page=PageEnd(next_cursor=None, has_more=False))
 
 
 @router.post("", status_code=201)
@@ -126,13 +127,14 @@ def deliveries(
 def resend(webhook_id: Id, delivery_id: DeliveryId, here: Here, connection: Subscribing) -> DeliveryOut:
     """Send one again, whatever became of it: at once, and then by the schedule."""
     store.delivery(connection, webhook_id, delivery_id)
+    store.check_enabled(connection, webhook_id)
     store.resend(connection, webhook_id, delivery_id, here.clock())
     outbox.wake(connection)
     return _delivery(store.delivery(connection, webhook_id, delivery_id))
 
 
 @router.post("/{webhook_id}/resend", status_code=202)
-@raises("not_found")
+@raises("not_found", "refused")
 def resend_all(
     webhook_id: Id,
     here: Here,
@@ -140,7 +142,7 @@ def resend_all(
     since: Annotated[AwareDatetime, Query(description="What was announced not before this time.")],
 ) -> ResentOut:
     """Send all that was not taken, given up or still to be tried, again: at once, and then by the schedule."""
-    store.one(connection, webhook_id)
+    store.check_enabled(connection, webhook_id)
     again = store.resend_all(connection, webhook_id, since, here.clock())
     outbox.wake(connection)
     return ResentOut(deliveries=again)

@@ -22,7 +22,7 @@ from core.sealed import FOR_EVER, Seal
 
 TIMEOUT_SECONDS = 15.0
 ANSWER_BYTES_MAX = 64 << 10
-CONNECTIONS_MAX = 500
+CONNECTIONS_MAX = 2_000  # as many webhooks as there may be, with as many under way as each may have
 SECRET_BYTES = 32
 OLD_SECRET_KEPT = timedelta(hours=24)
 

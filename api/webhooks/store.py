@@ -143,6 +143,12 @@ def one(connection: Connection, webhook_id: str) -> Webhook:
     return _webhook(row)
 
 
+def check_enabled(connection: Connection, webhook_id: str) -> None:
+    """Raise `Refused` where a webhook is disabled, and `NotFound`."""
+    if one(connection, webhook_id).disabled_at is not None:
+        raise Refused("it is disabled: enable it first")
+
+
 def listing(connection: Connection) -> Sequence[Webhook]:
     """Return all, the oldest first."""
     order = webhook_table.c.created_at, webhook_table.c.id
@@ -207,12 +213,14 @@ def settle(connection: Connection, ended: Sequence[tuple[Delivery, Outcome, Verd
         connection,
         """
         UPDATE webhook_delivery AS known
-           SET status = r.status, attempts = known.attempts + 1, due_at = r.due_at, status_code = r.code,
-               took_ms = r.took_ms, error = r.error,
-               ended_at = CASE WHEN r.status <> 'waiting' THEN CAST(:now AS timestamptz) END
+           SET status = CASE WHEN is_over AND r.status = 'waiting' THEN 'dead' ELSE r.status END,
+               due_at = CASE WHEN NOT is_over THEN r.due_at END,
+               ended_at = CASE WHEN is_over OR r.status <> 'waiting' THEN CAST(:now AS timestamptz) END,
+               attempts = known.attempts + 1, status_code = r.code, took_ms = r.took_ms, error = r.error
           FROM json_to_recordset(:rows)
-               AS r(id bigint, status text, due_at timestamptz, code int, took_ms int, error text)
-         WHERE known.id = r.id
+               AS r(id bigint, status text, due_at timestamptz, code int, took_ms int, error text),
+               webhook, LATERAL (SELECT webhook.disabled_at IS NOT NULL AS is_over) AS disabled
+         WHERE known.id = r.id AND webhook.id = known.webhook_id
         """,
         [
             {

@@ -55,6 +55,9 @@ def test_what_is_others_is_not(address: str) -> None:
         "https://exa\tmple.com/",
         "https://8.8.8.8/",
         "https://%31%32%37.0.0.1/",
+        "https://[::1",
+        "https://[foo]/",
+        "https://example.com℀/",
         "https://example.com/a b",
         "https://example.com/" + "x" * 2_048,
         "https://example.com/\r\nHost: x",
@@ -73,9 +76,9 @@ def test_what_is_one_is_taken(url: str) -> None:
 
 
 def test_what_is_allowed_may_be_reached_without_more() -> None:
-    allowed = Allowed.read("hooks.intra, 10.1.0.0/16, 127.0.0.1")
+    allowed = Allowed.read("hooks.intra, feed.de, 10.1.0.0/16, 127.0.0.1")
 
-    for url in ("http://hooks.intra:8080/", "http://10.1.2.3/", "http://127.0.0.1:9999/x"):
+    for url in ("http://hooks.intra:8080/", "http://feed.de/", "http://10.1.2.3/", "http://127.0.0.1:9999/x"):
         check_url(url, allowed)
     with pytest.raises(Refused):
         check_url("http://10.2.0.1/", allowed)

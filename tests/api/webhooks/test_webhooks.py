@@ -18,11 +18,13 @@ from api.webhooks import delivering, store
 from api.webhooks.delivering import Deliverer
 from api.webhooks.schedule import ATTEMPTS_MAX, GONE, SILENT, WAITS
 from api.webhooks.sending import Sender
-from core import keys
+from core import keys, outbox
 from core.clock import system_clock
 from core.database import transaction
 from core.keys import Scope
+from core.log.port import PROFILE_UPDATED
 from core.log.postgres import PostgresLog
+from core.outbox import Announcement
 from profiles import intent, traits
 from profiles.segments.judging import Rules
 from profiles.segments.watching import Watch
@@ -145,7 +147,7 @@ def test_the_secret_is_shown_once_and_kept_sealed(engine: Engine, subscriber: ht
     webhook = named(subscriber, receiver)
 
     assert "secret" not in subscriber.get(f"/v1/webhooks/{webhook['id']}").json()
-    assert "secret" not in subscriber.get("/v1/webhooks").json()[0]
+    assert "secret" not in subscriber.get("/v1/webhooks").json()["data"][0]
     with transaction(engine) as connection:
         kept = connection.execute(text("SELECT webhook::text FROM webhook")).scalar_one()
     assert webhook["secret"].removeprefix("whsec_") not in kept
@@ -235,6 +237,48 @@ def test_where_nobody_is_any_more_the_webhook_is_disabled(
         assert (enabled.status_code, enabled.json()["disabled_at"]) == (200, None)
         world.happens("user_id:C")
         wait_until(lambda: len(receiver.ids) == told + 2)
+
+
+def test_what_was_under_way_when_a_webhook_is_disabled_is_given_up_too(
+    world: World, subscriber: httpx.Client, receiver: Receiver, delivering_: Delivering
+) -> None:
+    webhook = named(subscriber, receiver)
+
+    def answer() -> tuple[int, dict[str, str]]:
+        if len(receiver.ids) == 1:
+            return 410, {}
+        time.sleep(0.5)
+        return 500, {}
+
+    receiver.answer = answer
+    for number in range(3):
+        world.happens(f"user_id:n{number}")
+    with delivering_.running():
+        wait_until(lambda: [each["status"] for each in log(subscriber, webhook)] == ["dead"] * 6)
+
+    again = subscriber.post(f"/v1/webhooks/{webhook['id']}/resend", params={"since": "2026-01-01T00:00:00Z"})
+    assert (again.status_code, again.json()["code"]) == (409, "refused")
+
+
+def test_who_wants_little_of_much_is_not_held_up_by_the_rest(
+    world: World,
+    engine: Engine,
+    subscriber: httpx.Client,
+    receiver: Receiver,
+    delivering_: Delivering,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named(subscriber, receiver, types=["person.merged"])
+    told = Announcement(PROFILE_UPDATED, "p", "1", PROFILE_UPDATED, NOW, {"person_id": "p"})
+    for _ in range(2_000):
+        with transaction(engine) as connection:
+            outbox.enqueue(connection, [told])
+    world.happens(A)
+    world.happens("phone:+8613912345678")
+    world.happens(A, "phone:+8613912345678", minute=1)
+    monkeypatch.setattr(delivering, "WAIT_SECONDS", 5.0)  # which, at each page, would be far too long
+    with delivering_.running():
+        wait_until(lambda: len(receiver.ids) == 1)
 
 
 def test_what_takes_nothing_for_five_days_is_disabled(
