@@ -12,6 +12,7 @@ from api import lead_schemas, lead_shown, pages
 from api.access import Clear, Writer
 from api.companies import COMPANY_LENGTH_MAX
 from api.context import Context, Here
+from api.etag import Cached, Changing
 from api.idempotency import Once
 from api.lead_shown import About
 from api.pages import UUID_TEXT, Paged
@@ -122,24 +123,28 @@ def responses(
     return lead_shown.responses(total, owners, since, until, here.clock())
 
 
-@router.get("/{lead_id}")
+@router.get("/{lead_id}", response_model=lead_schemas.LeadFullOut)
 @raises("not_found")
-def show(lead_id: UUID, here: Here, connection: Snapshot, clear: Clear) -> lead_schemas.LeadFullOut:
+def show(
+    lead_id: UUID, here: Here, connection: Snapshot, clear: Clear, cached: Cached
+) -> lead_schemas.LeadFullOut | Response:
     """Return one lead with all that became of it."""
-    return _whole(here, connection, leads.found(connection, LeadId(str(lead_id))), clear=clear)
+    out = _whole(here, connection, leads.found(connection, LeadId(str(lead_id))), clear=clear)
+    return cached.answer_at(out.version, out)
 
 
 @router.patch("/{lead_id}")
 @raises("not_found", "refused", "no_owner", "has_an_owner")
 def change(
-    lead_id: UUID, changing: LeadChange, here: Here, by: Writer, connection: Writing, clear: Clear
+    lead_id: UUID, wanted: LeadChange, here: Here, by: Writer, connection: Writing, clear: Clear, changing: Changing
 ) -> lead_schemas.LeadFullOut:
     """Change status, owner or note of a lead. Who has not seen its present version is refused."""
-    fields = changing.model_dump(include=changing.model_fields_set - {"version"})
+    changing.check(leads.found(connection, LeadId(str(lead_id))).version)
+    fields = wanted.model_dump(include=wanted.model_fields_set - {"version"})
     changed = leads.change(
-        connection, LeadId(str(lead_id)), changing.version, fields, by=f"key:{by.id}", now=here.clock()
+        connection, LeadId(str(lead_id)), wanted.version, fields, by=f"key:{by.id}", now=here.clock()
     )
-    return _whole(here, connection, changed, clear=clear)
+    return changing.answer_at(changed.version, _whole(here, connection, changed, clear=clear))
 
 
 def _whole(here: Context, connection: Connection, of: Lead, *, clear: bool) -> lead_schemas.LeadFullOut:

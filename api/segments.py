@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from api import pages, segment_schemas, segments_shown
 from api.access import Clear, Definer
 from api.context import Here
+from api.etag import Cached, Changing
 from api.idempotency import Once
 from api.pages import UUID_TEXT, Paged
 from api.schemas import Page
@@ -71,28 +72,32 @@ def preview(asked: segment_schemas.Question, here: Here, connection: Alone) -> s
     )
 
 
-@router.get("/{name}")
+@router.get("/{name}", response_model=segment_schemas.SegmentOut)
 @raises("not_found")
-def show(name: Name, connection: Snapshot) -> segment_schemas.SegmentOut:
+def show(name: Name, connection: Snapshot, cached: Cached) -> segment_schemas.SegmentOut | Response:
     """Return one segment."""
-    return _shown(connection, name)
+    out = _shown(connection, name)
+    return cached.answer_at(out.version, out)
 
 
 @router.put("/{name}")
 @raises("not_found", "refused", *OF_CONDITIONS)
 def change(
-    name: Name, asked: segment_schemas.Definition, here: Here, connection: Defining, key: Definer
+    name: Name, asked: segment_schemas.Definition, here: Here, connection: Defining, key: Definer, changing: Changing
 ) -> segment_schemas.SegmentOut:
     """Define a segment anew. Who stands in it is looked at soon; until then it is as it was."""
+    changing.check(store.one(connection, name, [Kind.SEGMENT]).version)
     rules = rulesets.segment(name, asked.when, asked.labels)
     defining.change(connection, rules, asked.version, f"key:{key.id}", here.clock())
-    return _shown(connection, name)
+    out = _shown(connection, name)
+    return changing.answer_at(out.version, out)
 
 
 @router.delete("/{name}", status_code=204)
 @raises("not_found", "refused")
-def remove(name: Name, here: Here, connection: Defining, key: Definer) -> None:
+def remove(name: Name, here: Here, connection: Defining, key: Definer, changing: Changing) -> None:
     """Remove a segment: everybody leaves it. Refused (409) while another refers to it."""
+    changing.check(store.one(connection, name, [Kind.SEGMENT]).version)
     defining.remove(connection, name, [Kind.SEGMENT], f"key:{key.id}", here.clock())
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from api import pages, segment_schemas, segments_shown
 from api.access import Clear, Definer
 from api.context import Here
+from api.etag import Cached, Changing
 from api.idempotency import Once
 from api.pages import Paged
 from api.schemas import Page
@@ -70,29 +71,38 @@ def simulate(asked: segment_schemas.Bands, here: Here, connection: Alone) -> seg
     )
 
 
-@router.get("/{name}")
+@router.get("/{name}", response_model=segment_schemas.BandsOut)
 @raises("not_found")
-def show(name: Name, connection: Snapshot) -> segment_schemas.BandsOut:
+def show(name: Name, connection: Snapshot, cached: Cached) -> segment_schemas.BandsOut | Response:
     """Return some layers or stages."""
-    return _shown(connection, name)
+    out = _shown(connection, name)
+    return cached.answer_at(out.version, out)
 
 
 @router.put("/{name}")
 @raises("not_found", "refused", *OF_CONDITIONS)
 def change(
-    name: Name, asked: segment_schemas.BandsDefinition, here: Here, connection: Defining, key: Definer
+    name: Name,
+    asked: segment_schemas.BandsDefinition,
+    here: Here,
+    connection: Defining,
+    key: Definer,
+    changing: Changing,
 ) -> segment_schemas.BandsOut:
     """Define layers or stages anew. Where people stand is looked at soon; until then it is as it was."""
-    kind = store.one(connection, name, BANDED).rules.kind
-    rules = RuleSet(name=name, kind=kind, bands=asked.bands, labels=dict(asked.labels))
+    present = store.one(connection, name, BANDED)
+    changing.check(present.version)
+    rules = RuleSet(name=name, kind=present.rules.kind, bands=asked.bands, labels=dict(asked.labels))
     defining.change(connection, rules, asked.version, f"key:{key.id}", here.clock())
-    return _shown(connection, name)
+    out = _shown(connection, name)
+    return changing.answer_at(out.version, out)
 
 
 @router.delete("/{name}", status_code=204)
 @raises("not_found", "refused")
-def remove(name: Name, here: Here, connection: Defining, key: Definer) -> None:
+def remove(name: Name, here: Here, connection: Defining, key: Definer, changing: Changing) -> None:
     """Remove layers or stages: everybody leaves them. Refused (409) while a segment refers to them."""
+    changing.check(store.one(connection, name, BANDED).version)
     defining.remove(connection, name, BANDED, f"key:{key.id}", here.clock())
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from api import pages
 from api.access import Subscriber
 from api.context import Context, Here
+from api.etag import Cached, Changing
 from api.idempotency import Once
 from api.pages import Paged
 from api.reading import reading
@@ -56,32 +57,37 @@ def make(asked: WebhookNew, here: Here, by: Subscriber, connection: Subscribing)
     return WebhookMadeOut(**_shown(webhook), secret=secret)
 
 
-@router.get("/{webhook_id}")
+@router.get("/{webhook_id}", response_model=WebhookOut)
 @raises("not_found")
-def show(webhook_id: Id, connection: SubscriberSnapshot) -> WebhookOut:
+def show(webhook_id: Id, connection: SubscriberSnapshot, cached: Cached) -> WebhookOut | Response:
     """Return one webhook."""
-    return WebhookOut(**_shown(store.one(connection, webhook_id)))
+    webhook = store.one(connection, webhook_id)
+    return cached.answer_at(webhook.version, WebhookOut(**_shown(webhook)))
 
 
 @router.patch("/{webhook_id}")
 @raises("not_found", "refused")
-def change(webhook_id: Id, changing: WebhookChange, here: Here, connection: Subscribing) -> WebhookOut:
+def change(
+    webhook_id: Id, wanted: WebhookChange, here: Here, connection: Subscribing, changing: Changing
+) -> WebhookOut:
     """Change a webhook. Who has not seen its present version is refused."""
-    fields: dict[str, Any] = changing.model_dump(include=changing.model_fields_set - {"version", "disabled"})
+    changing.check(store.one(connection, webhook_id).version)
+    fields: dict[str, Any] = wanted.model_dump(include=wanted.model_fields_set - {"version", "disabled"})
     naming.check(connection, here.sender, fields.get("url"), fields.get("segment"))
-    if changing.disabled is False:
+    if wanted.disabled is False:
         fields |= {"disabled_at": None, "disabled_reason": None, "failing_since": None}
-    changed = store.change(connection, webhook_id, changing.version, fields)
-    if changing.disabled:
+    changed = store.change(connection, webhook_id, wanted.version, fields)
+    if wanted.disabled:
         store.disable(connection, [webhook_id], BY_HAND, here.clock())
         changed = store.one(connection, webhook_id)
-    return WebhookOut(**_shown(changed))
+    return changing.answer_at(changed.version, WebhookOut(**_shown(changed)))
 
 
 @router.delete("/{webhook_id}", status_code=204)
 @raises("not_found")
-def remove(webhook_id: Id, connection: Subscribing) -> None:
+def remove(webhook_id: Id, connection: Subscribing, changing: Changing) -> None:
     """Forget a webhook, and what was, or is to be, sent to it."""
+    changing.check(store.one(connection, webhook_id).version)
     store.remove(connection, webhook_id)
 
 
