@@ -3,8 +3,11 @@
 Which problems a route can end in is said where they are raised (`core.problems.raises`), and gathered here.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -21,6 +24,7 @@ from core.http import MEDIA_TYPE, Answer, Problem, written
 from core.problems import Code, Language, codes, raised_by
 from core.raw import RawRoute
 
+EXAMPLES = Path(__file__).with_name("examples.json")
 FEW = 3  # scopes that do alike; of more it is said that any does
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -49,10 +53,23 @@ def of(app: FastAPI) -> dict[str, Any]:
             _add_parameters(operation, route)
             _add_answers(operation, route, shared)
             _add_scopes(operation, route)
+        for (method, path), shown in examples().items():
+            if path in document["paths"]:  # of a role that this process has
+                _add_examples(document["paths"][path][method], shown)
         components["examples"] = {code.name: {"value": example(code)} for code in codes().values()}
         components["responses"] = dict(sorted(shared.items()))
         app.openapi_schema = document
     return app.openapi_schema
+
+
+@cache
+def examples() -> Mapping[tuple[str, str], Mapping[str, Any]]:
+    """Return what is asked of the main operations, and answered, for example: by method and path."""
+    read = json.loads(EXAMPLES.read_text(encoding="utf-8"))
+    return {
+        (method.lower(), path): shown
+        for (method, path), shown in ((key.split(" "), shown) for key, shown in read.items())
+    }
 
 
 def problems_of(route: APIRoute) -> frozenset[str]:
@@ -139,6 +156,13 @@ def example(code: Code) -> dict[str, Any]:
     """Return what a problem called *code* looks like."""
     meaning = code.said[Language.EN].meaning
     return written(Answer(code.status, code.name, meaning), TRACE_ID, Language.EN).model_dump()
+
+
+def _add_examples(operation: dict[str, Any], shown: Mapping[str, Any]) -> None:
+    if "request" in shown:
+        operation["requestBody"]["content"]["application/json"]["example"] = shown["request"]
+    answer = shown["response"]
+    operation["responses"][answer["status"]]["content"]["application/json"]["example"] = answer["body"]
 
 
 def _add_scopes(operation: dict[str, Any], route: APIRoute) -> None:

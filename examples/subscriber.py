@@ -76,10 +76,12 @@ class Copy:
         self._rows.execute("INSERT OR REPLACE INTO place VALUES (?, ?)", [source, place])
 
     def _put(self, person: str, version: int, as_of: float, *, alive: bool) -> None:
+        """Keep what is newer: of two updates by version, of an update and an end by time; at one time the end was the later."""
         self._rows.execute(
-            "INSERT INTO person VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
-            " SET version = max(version, excluded.version), as_of = excluded.as_of, alive = excluded.alive"
-            " WHERE excluded.as_of > as_of OR (excluded.as_of = as_of AND excluded.version > version)",
+            "INSERT INTO person VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
+            " version = max(version, excluded.version), as_of = max(as_of, excluded.as_of), alive = excluded.alive"
+            " WHERE CASE WHEN alive = excluded.alive THEN excluded.version > version"
+            " ELSE excluded.as_of > as_of OR (alive AND excluded.as_of = as_of) END",
             [person, version, as_of, alive],
         )
 
